@@ -1,0 +1,87 @@
+"""The reference kernels in NumPy: complete, and written to be read.
+
+Convolution has a module per algorithm, each with forward, backward_input and backward_weight. `conv_loops` is the
+definition in seven loops, the ground truth of the tests.
+"""
+
+from tinycnn.kernels.numpy import conv_direct, conv_im2col, conv_loops
+from tinycnn.kernels.numpy.activation import (
+    leaky_relu_backward,
+    leaky_relu_forward,
+    log_softmax_backward,
+    log_softmax_forward,
+    relu_backward,
+    relu_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    softmax_backward,
+    softmax_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from tinycnn.kernels.numpy.choice import choose_convolution
+from tinycnn.kernels.numpy.dropout import dropout_backward, dropout_forward, dropout_mask
+from tinycnn.kernels.numpy.loss import cross_entropy_backward, cross_entropy_forward
+from tinycnn.kernels.numpy.normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_statistics,
+    lrn_backward,
+    lrn_forward,
+)
+from tinycnn.kernels.numpy.optimizer import adam_step, sgd_step
+from tinycnn.kernels.numpy.pooling import (
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool2d_forward,
+    avg_pool2d_backward,
+    avg_pool2d_forward,
+    lp_pool2d_backward,
+    lp_pool2d_forward,
+    max_pool2d_backward,
+    max_pool2d_forward,
+    max_pool2d_indices,
+    max_unpool2d_backward,
+    max_unpool2d_forward,
+)
+
+__all__ = [
+    "adam_step",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool2d_forward",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_statistics",
+    "choose_convolution",
+    "conv_direct",
+    "conv_im2col",
+    "conv_loops",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "dropout_mask",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
+    "lp_pool2d_backward",
+    "lp_pool2d_forward",
+    "lrn_backward",
+    "lrn_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+    "max_pool2d_indices",
+    "max_unpool2d_backward",
+    "max_unpool2d_forward",
+    "relu_backward",
+    "relu_forward",
+    "sgd_step",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "softmax_backward",
+    "softmax_forward",
+    "tanh_backward",
+    "tanh_forward",
+]

@@ -1,0 +1,18 @@
+"""Settings shared by all tests."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+COMMON = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=100, **COMMON)
+settings.register_profile("full", max_examples=2000, **COMMON)
+settings.load_profile(os.environ.get("TINYCNN_TEST_PROFILE", "default"))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in each run."""
+    return np.random.default_rng(20260101)

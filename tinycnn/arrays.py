@@ -1,0 +1,54 @@
+"""What counts as an array: NumPy's, or CuPy's where it is installed. Nothing here imports CuPy."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+"""A NumPy or CuPy array. CuPy has no stubs, so both go by NumPy's type."""
+
+
+def is_cupy(value: object) -> bool:
+    """Whether ``value`` is a CuPy array or scalar, told by its type's module so that CuPy stays unimported."""
+    return type(value).__module__.partition(".")[0] == "cupy"
+
+
+def is_array(value: object) -> bool:
+    """Whether ``value`` is an array that a Tensor can hold as it is."""
+    return isinstance(value, np.ndarray) or is_cupy(value)
+
+
+def as_array(value: Any) -> Array:
+    """Turn ``value`` into an array with native byte order.
+
+    Arrays and NumPy scalars keep their dtype; Python numbers and sequences of them become float32.
+
+    Raises
+    ------
+    TypeError
+        When the result does not hold real numbers or booleans.
+    """
+    if is_array(value):
+        array = value
+    elif isinstance(value, np.generic):
+        array = np.asarray(value)
+    else:
+        array = np.asarray(value)
+        if array.dtype.kind in "fiu" and not _holds_arrays(value):
+            array = array.astype(np.float32)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"a Tensor holds real numbers, got dtype {array.dtype}: "
+            "use a rectangular list of numbers or an array of float32 or float64"
+        )
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether a nested list carries NumPy values, whose dtype was chosen on purpose."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return hasattr(value, "__array__")

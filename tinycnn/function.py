@@ -1,0 +1,300 @@
+"""Function: one operation, forward and backward, and the walk back through the graph that Functions make.
+
+A Function's call makes the output Tensor remember its Function, and the Function its input Tensors: that is the graph.
+`backward` counts, for each Function on the way, how many others use its output, then visits a Function when the last
+of them has sent its gradient. That is a topological order, and why one is needed: a Function that runs before all of
+its output's gradient has arrived would pass on a part of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinycnn.arrays import Array, is_array
+from tinycnn.backend import Kernels, kernels_for
+
+if TYPE_CHECKING:
+    from tinycnn.tensor import Tensor
+
+
+class Function:
+    """One node of the graph; subclass it to add an operation.
+
+    Hyper-parameters go to ``__init__``. ``forward(self, *arrays)`` takes and returns arrays and keeps on ``self`` what
+    backward needs. ``backward(self, grad)`` takes the gradient of the output and returns one gradient per input (a bare
+    array for a single input), None where ``self.needs_input_grad[i]`` is false. Calling the instance on Tensors runs
+    forward; an instance is one node and is called once.
+
+    Attributes
+    ----------
+    inputs
+        The Tensors it was called on, while a gradient may still be asked for.
+    needs_input_grad
+        For each input, whether its gradient will be used.
+    kernels
+        The kernels of the backend that forward ran on.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> class Square(tc.function.Function):
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x * x
+    ...     def backward(self, grad):
+    ...         return 2 * self.x * grad
+    >>> x = tc.Tensor([3.0], requires_grad=True)
+    >>> Square()(x).backward()
+    >>> x.grad
+    array([6.], dtype=float32)
+    """
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+    inputs: tuple[Tensor, ...] = ()
+    needs_input_grad: tuple[bool, ...] = ()
+    kernels: Kernels
+    _state = "new"  # then "called", then "freed"
+    _saved_versions: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the forward pass, where they dominate the cost; zero for cheap operations."""
+        return 0
+
+    def __call__(self, *tensors: Any) -> Tensor:
+        from tinycnn.tensor import Tensor, as_tensor  # Tensor's methods need Function: met here, at run time
+
+        if self._state != "new":
+            raise RuntimeError(
+                f"this {_name(self)} was called before: an instance is one node of the graph; make a new one per call"
+            )
+        inputs = tuple(as_tensor(tensor) for tensor in tensors)
+        arrays = tuple(tensor.data for tensor in inputs)
+        recording = is_grad_enabled()
+        self.needs_input_grad = tuple(recording and tensor.requires_grad for tensor in inputs)
+        self.kernels = kernels_for(arrays)
+        array = _watched(self, "forward", self.forward, arrays)
+        if not is_array(array):
+            if not isinstance(array, np.generic):
+                raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
+            array = np.asarray(array)
+        output = Tensor(array)
+        self._state = "called"
+        if any(self.needs_input_grad):
+            self.inputs = inputs
+            kept = {id(value) for value in vars(self).values() if is_array(value)}
+            self._saved_versions = tuple((i, t.version) for i, t in enumerate(inputs) if id(t.data) in kept)
+            output.requires_grad, output.creator = True, self
+        return output
+
+    def check_intact(self) -> None:
+        """Refuse a backward that would be wrong: what it needs was freed, or overwritten since forward."""
+        if self._state == "freed":
+            raise RuntimeError(
+                f"backward went through this {_name(self)} before, and what it had kept was freed: "
+                "add the losses and call backward once, or run the forward pass again"
+            )
+        for index, version in self._saved_versions:
+            if self.inputs[index].version != version:
+                raise RuntimeError(
+                    f"input {index} of {_name(self)} was changed in place after the forward pass, but its backward "
+                    "needs the old values: change a copy, or change it after backward"
+                )
+
+    def input_gradients(self, grad: Array) -> list[Array | None]:
+        """Run backward and hold its result against the contract: one gradient per input, of the input's shape."""
+        returned = _watched(self, "backward", self.backward, (grad,))
+        gradients = returned if isinstance(returned, tuple) else (returned,)
+        if len(gradients) != len(self.inputs):
+            raise ValueError(f"{_name(self)}.backward returned {len(gradients)} gradients for {len(self.inputs)} inputs")
+        return [self._checked(index, gradient) for index, gradient in enumerate(gradients)]
+
+    def _checked(self, index: int, gradient: Any) -> Array | None:
+        if not self.needs_input_grad[index]:
+            return None
+        tensor = self.inputs[index]
+        if gradient is None:
+            raise ValueError(
+                f"{_name(self)}.backward returned None for input {index}, which requires a gradient: "
+                "return an array, zeros where the output does not depend on it"
+            )
+        gradient = np.asarray(gradient) if isinstance(gradient, (np.generic, float, int)) else gradient
+        if gradient.shape != tensor.shape:
+            raise ValueError(
+                f"{_name(self)}.backward returned a gradient of shape {gradient.shape} for input {index} of shape "
+                f"{tensor.shape}: a gradient has its input's shape (sum over the axes that were broadcast)"
+            )
+        checked: Array = gradient.astype(tensor.dtype, copy=False)
+        return checked
+
+    def free(self) -> None:
+        """Drop the inputs and all that forward kept."""
+        vars(self).clear()
+        self._state = "freed"
+
+
+def backward(root: Tensor, grad: Array) -> None:
+    """Walk back from ``root`` and add to ``.grad`` of every leaf that requires it.
+
+    Each Function is freed as soon as it has run. Where anything raises, no ``.grad`` has changed.
+
+    Parameters
+    ----------
+    root
+        The Tensor to differentiate.
+    grad
+        Gradient of the final result with respect to ``root``, of its shape.
+    """
+    waiting = _consumers(root)
+    sums: dict[Tensor | Function, Array] = {root.creator or root: grad}
+    finished: dict[Tensor, Array] = {root: grad} if root.retains_grad else {}
+    ready = [root.creator] if root.creator else []
+    while ready:
+        function = ready.pop()
+        gradients = function.input_gradients(sums.pop(function))
+        for tensor, gradient in zip(function.inputs, gradients, strict=True):
+            if gradient is None:
+                continue
+            node = tensor.creator or tensor
+            sums[node] = sums[node] + gradient if node in sums else gradient
+            if tensor.creator is None:
+                continue
+            waiting[tensor.creator] -= 1
+            if waiting[tensor.creator] == 0:
+                ready.append(tensor.creator)
+                if tensor.retains_grad:
+                    finished[tensor] = sums[tensor.creator]
+        function.free()
+    finished.update((node, total) for node, total in sums.items() if not isinstance(node, Function))
+    _store(finished)
+
+
+def _consumers(root: Tensor) -> Counter[Function]:
+    """For each Function that ``root`` came from, how many uses of its output lie in between; all checked intact."""
+    consumers: Counter[Function] = Counter()
+    pending = [root.creator] if root.creator else []
+    while pending:
+        function = pending.pop()
+        function.check_intact()
+        for tensor, needed in zip(function.inputs, function.needs_input_grad, strict=True):
+            if needed and tensor.creator is not None:
+                if tensor.creator not in consumers:
+                    pending.append(tensor.creator)
+                consumers[tensor.creator] += 1
+    return consumers
+
+
+def _store(gradients: dict[Tensor, Array]) -> None:
+    """Add each gradient to its Tensor's, copying one that is a view or that two Tensors would share."""
+    taken: set[int] = set()
+    for tensor, gradient in gradients.items():
+        if id(gradient) in taken or not gradient.flags.owndata:
+            gradient = gradient.copy()
+        taken.add(id(gradient))
+        tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+
+
+_mode = threading.local()
+
+
+def is_grad_enabled() -> bool:
+    """Whether Functions called in this thread are recorded for a backward pass."""
+    return getattr(_mode, "recording", True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Run without recording a graph, as a ``with`` block or a decorator: results need no memory for backward.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> w = tc.Tensor([2.0], requires_grad=True)
+    >>> with tc.no_grad():
+    ...     y = w * 3
+    >>> y.requires_grad
+    False
+    """
+    previous = is_grad_enabled()
+    _mode.recording = False
+    try:
+        yield
+    finally:
+        _mode.recording = previous
+
+
+@dataclass(frozen=True)
+class Call:
+    """One forward or backward of a Function, as a watcher sees it when it is over."""
+
+    function: Function
+    phase: str
+    inputs: tuple[Array | None, ...]
+    outputs: tuple[Array | None, ...]
+    seconds: float
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the results."""
+        return tuple(array.shape for array in self.outputs if array is not None)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read and written at the least: the arguments and the results, each once."""
+        return sum(array.nbytes for array in (*self.inputs, *self.outputs) if array is not None)
+
+
+_watchers: list[Callable[[Call], None]] = []
+
+
+@contextmanager
+def watch(watcher: Callable[[Call], None]) -> Iterator[None]:
+    """Call ``watcher`` with a `Call` after each forward and each backward of every Function.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> x = tc.Tensor([1.0, -2.0], requires_grad=True)
+    >>> with tc.function.watch(lambda call: print(call.phase, type(call.function).__name__, call.shapes)):
+    ...     tc.functional.relu(x).sum().backward()
+    forward ReLU ((2,),)
+    forward Sum ((),)
+    backward Sum ((2,),)
+    backward ReLU ((2,),)
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def is_watched() -> bool:
+    """Whether anything watches, so that operations must run one by one."""
+    return bool(_watchers)
+
+
+def _watched(function: Function, phase: str, run: Callable[..., Any], arguments: tuple[Array, ...]) -> Any:
+    if not _watchers:
+        return run(*arguments)
+    start = perf_counter()
+    results = run(*arguments)
+    seconds = perf_counter() - start
+    call = Call(function, phase, arguments, results if isinstance(results, tuple) else (results,), seconds)
+    for watcher in tuple(_watchers):
+        watcher(call)
+    return results
+
+
+def _name(function: Function) -> str:
+    return type(function).__name__

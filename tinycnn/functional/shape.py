@@ -1,0 +1,260 @@
+"""Moving entries without changing them: reshape, permute, index, concatenate, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinycnn.arrays import Array, is_array
+from tinycnn.function import Function
+from tinycnn.functional import checks
+from tinycnn.tensor import Tensor, as_tensor, tensor_method
+
+
+class Reshape(Function):
+    """The same entries in the same order under another shape."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.shape = shape
+
+    def forward(self, x: Array) -> Array:
+        self.input_shape = x.shape
+        return x.reshape(self.shape)
+
+    def backward(self, grad: Array) -> Array:
+        return grad.reshape(self.input_shape)
+
+
+class Permute(Function):
+    """The axes in another order; backward puts them back."""
+
+    def __init__(self, dims: tuple[int, ...]):
+        self.dims = dims
+
+    def forward(self, x: Array) -> Array:
+        return x.transpose(self.dims)
+
+    def backward(self, grad: Array) -> Array:
+        return grad.transpose(np.argsort(self.dims))
+
+
+class GetItem(Function):
+    """x[index]; backward adds each gradient to the entry it was read from, once for each time it was read."""
+
+    def __init__(self, index: Any):
+        self.index = index
+
+    def forward(self, x: Array) -> Array:
+        self.shape = x.shape
+        y: Array = x[self.index]
+        return y
+
+    def backward(self, grad: Array) -> Array:
+        dx = np.zeros_like(grad, shape=self.shape)
+        if _is_basic(self.index):
+            dx[self.index] = grad  # slices and integers read no entry twice
+        else:
+            np.add.at(dx, self.index, grad)
+        return dx
+
+
+class Cat(Function):
+    """Tensors end to end along one axis; backward cuts the gradient at the seams."""
+
+    def __init__(self, dim: int):
+        self.dim = dim
+
+    def forward(self, *arrays: Array) -> Array:
+        self.seams = np.cumsum([array.shape[self.dim] for array in arrays])[:-1]
+        return np.concatenate(arrays, self.dim)
+
+    def backward(self, grad: Array) -> tuple[Array, ...]:
+        return tuple(np.split(grad, self.seams, self.dim))
+
+
+class Pad(Function):
+    """A border of a constant; backward cuts it off."""
+
+    def __init__(self, widths: tuple[tuple[int, int], ...], value: float):
+        self.widths, self.value = widths, value
+
+    def forward(self, x: Array) -> Array:
+        return np.pad(x, self.widths, constant_values=self.value)
+
+    def backward(self, grad: Array) -> Array:
+        inner = (slice(before, size - after) for (before, after), size in zip(self.widths, grad.shape, strict=True))
+        return grad[tuple(inner)]
+
+
+@tensor_method("reshape")
+def reshape(x: Any, *shape: Any) -> Tensor:
+    """The same entries, in row-major order, under another shape; one size may be −1.
+
+    Raises
+    ------
+    ValueError
+        When the number of entries differs.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> tc.Tensor([1.0, 2.0, 3.0, 4.0]).reshape(2, -1).shape
+    (2, 2)
+    """
+    sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    return Reshape(sizes)(x)
+
+
+@tensor_method("flatten")
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Merge the axes from ``start_dim`` to ``end_dim`` into one: with ``start_dim=1``, (N, C, H, W) -> (N, C·H·W).
+
+    Raises
+    ------
+    ValueError
+        When an axis does not exist or the first lies after the last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinycnn as tc
+    >>> tc.Tensor(np.zeros((2, 3, 4, 5))).flatten(start_dim=1).shape
+    (2, 60)
+    """
+    x = as_tensor(x)
+    if x.ndim == 0:
+        return reshape(x, 1)
+    first, last = (checks.axis("flatten", d, x.ndim) for d in (start_dim, end_dim))
+    if first > last:
+        raise ValueError(f"flatten: start_dim {start_dim} lies after end_dim {end_dim}")
+    merged = int(np.prod(x.shape[first : last + 1]))
+    return reshape(x, *x.shape[:first], merged, *x.shape[last + 1 :])
+
+
+@tensor_method("permute")
+def permute(x: Any, *dims: Any) -> Tensor:
+    """The axes in the order ``dims``: ``x.permute(0, 3, 1, 2)`` turns (N, H, W, C) into (N, C, H, W).
+
+    Raises
+    ------
+    ValueError
+        When ``dims`` does not name each axis once.
+    """
+    x = as_tensor(x)
+    order = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    axes = tuple(checks.axis("permute", d, x.ndim) for d in order)
+    if sorted(axes) != list(range(x.ndim)):
+        raise ValueError(f"permute: {order} does not name each of the {x.ndim} axes once")
+    return Permute(axes)(x)
+
+
+@tensor_method("transpose")
+def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
+    """Swap two axes.
+
+    Raises
+    ------
+    ValueError
+        When one of them does not exist.
+    """
+    x = as_tensor(x)
+    axes = list(range(x.ndim))
+    a, b = (checks.axis("transpose", d, x.ndim) for d in (dim0, dim1))
+    axes[a], axes[b] = axes[b], axes[a]
+    return Permute(tuple(axes))(x)
+
+
+def _reversed_axes(x: Tensor) -> Tensor:
+    """All axes in reverse order: the transpose of a matrix."""
+    return Permute(tuple(reversed(range(x.ndim))))(x)
+
+
+Tensor.T = property(_reversed_axes)  # type: ignore[assignment, method-assign]
+
+
+@tensor_method("__getitem__")
+def getitem(x: Any, index: Any) -> Tensor:
+    """``x[index]`` as NumPy indexes; an index may hold integer or boolean Tensors.
+
+    Raises
+    ------
+    IndexError
+        As NumPy raises it.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    plain = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
+    return GetItem(plain if isinstance(index, tuple) else plain[0])(x)
+
+
+def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
+    """Join tensors end to end along the axis ``dim``.
+
+    Parameters
+    ----------
+    tensors
+        At least one; shapes equal but for ``dim``.
+    dim
+        The axis.
+
+    Raises
+    ------
+    ValueError
+        When there are none, or their other sizes differ.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> tc.cat([tc.Tensor([1.0]), tc.Tensor([2.0, 3.0])]).data
+    array([1., 2., 3.], dtype=float32)
+    """
+    parts = [as_tensor(tensor) for tensor in tensors]
+    if not parts:
+        raise ValueError("cat needs at least one tensor")
+    axis = checks.axis("cat", dim, parts[0].ndim)
+    outline = [part.shape[:axis] + part.shape[axis + 1 :] for part in parts]
+    if any(part.ndim != parts[0].ndim for part in parts) or len(set(outline)) > 1:
+        shapes = ", ".join(str(part.shape) for part in parts)
+        raise ValueError(f"cat along dim {dim} needs shapes that agree in every other axis, got {shapes}")
+    return Cat(axis)(*parts)
+
+
+def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
+    """Put a border of a constant around the last axes, named from the last back, as PyTorch orders them.
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    pad
+        (left, right), (left, right, top, bottom), …: cells before and after, the last axis first.
+    value
+        What the border holds.
+
+    Raises
+    ------
+    ValueError
+        For an odd number of widths, more than two an axis, or a negative one.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> tc.functional.pad(tc.Tensor([[1.0]]), (1, 0, 0, 1)).data
+    array([[0., 1.],
+           [0., 0.]], dtype=float32)
+    """
+    x = as_tensor(x)
+    widths = list(pad)
+    if len(widths) % 2 or len(widths) > 2 * x.ndim:
+        raise ValueError(f"pad takes (before, after) for the last axes of {x.shape}, the last first; got {tuple(pad)}")
+    if any(not isinstance(width, (int, np.integer)) or width < 0 for width in widths):
+        raise ValueError(f"pad takes ints of at least 0, got {tuple(pad)}; to crop, index the tensor")
+    last_first = [(int(a), int(b)) for a, b in zip(widths[::2], widths[1::2], strict=True)]
+    untouched = [(0, 0)] * (x.ndim - len(last_first))
+    return Pad((*untouched, *reversed(last_first)), value)(x)
+
+
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return not any(is_array(part) or isinstance(part, (list, bool, np.bool_)) for part in parts)

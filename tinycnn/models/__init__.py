@@ -1,1 +1,7 @@
-""""""
+"""Networks built from the pieces: LeNet-5, AlexNet, VGG."""
+
+from tinycnn.models.alexnet import alexnet
+from tinycnn.models.lenet import lenet5
+from tinycnn.models.vgg import vgg11, vgg11_lrn, vgg13, vgg16, vgg16_1x1, vgg19
+
+__all__ = ["alexnet", "lenet5", "vgg11", "vgg11_lrn", "vgg13", "vgg16", "vgg16_1x1", "vgg19"]

@@ -1,0 +1,136 @@
+"""VGG (Simonyan, Zisserman, 2014, Very Deep Convolutional Networks for Large-Scale Image Recognition)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinycnn.nn import (
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    Module,
+    ReLU,
+    Sequential,
+    init,
+)
+from tinycnn.tensor import Tensor
+
+CONFIGURATIONS = {
+    "A": "64 | 128 | 256 256 | 512 512 | 512 512",
+    "A-LRN": "64 lrn | 128 | 256 256 | 512 512 | 512 512",
+    "B": "64 64 | 128 128 | 256 256 | 512 512 | 512 512",
+    "C": "64 64 | 128 128 | 256 256 1x1·256 | 512 512 1x1·512 | 512 512 1x1·512",
+    "D": "64 64 | 128 128 | 256 256 256 | 512 512 512 | 512 512 512",
+    "E": "64 64 | 128 128 | 256 256 256 256 | 512 512 512 512 | 512 512 512 512",
+}
+"""Table 1: output channels of each convolution, 3x3 where nothing else is said; ``|`` is a 2x2 max pool."""
+
+
+class VGG(Module):
+    """Blocks of 3x3 convolutions, a 2x2 max pool after each block, three full layers; with torchvision's keys.
+
+    Parameters
+    ----------
+    configuration
+        A column of table 1: ``"A"``, ``"A-LRN"``, ``"B"``, ``"C"``, ``"D"`` or ``"E"``.
+    batch_norm
+        Whether each convolution is followed by batch normalisation.
+    num_classes
+        Number of logits.
+    dropout
+        Probability of dropping in the first two full layers.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> net = tc.models.vgg11(num_classes=2)
+    >>> sum(p.size for p in net.features.parameters())
+    9220480
+    """
+
+    def __init__(
+        self, configuration: str, batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5
+    ):
+        self.features = Sequential(*_features(CONFIGURATIONS[configuration], batch_norm))  # 224 -> 7
+        self.avgpool = AdaptiveAvgPool2d(7)
+        self.flatten = Flatten()
+        self.classifier = Sequential(
+            Linear(512 * 7 * 7, 4096),
+            ReLU(),
+            Dropout(dropout),
+            Linear(4096, 4096),
+            ReLU(),
+            Dropout(dropout),
+            Linear(4096, num_classes),
+        )
+        self._initialise()
+
+    def forward(self, x: Any) -> Tensor:
+        """(N, 3, 224, 224) -> logits (N, num_classes); other sizes from 32 on are pooled to the same features."""
+        logits: Tensor = self.classifier(self.flatten(self.avgpool(self.features(x))))
+        return logits
+
+    def _initialise(self) -> None:
+        """He's rule for the convolutions, N(0, 0.01²) for the full layers, biases 0.
+
+        The paper starts the deep nets from a trained A; He's rule trains them without.
+        """
+        for layer in self.modules():
+            if isinstance(layer, Conv2d):
+                init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(layer, Linear):
+                init.normal_(layer.weight, std=0.01)
+            if isinstance(layer, (Conv2d, Linear)) and layer.bias is not None:
+                init.zeros_(layer.bias)
+
+
+def _features(configuration: str, batch_norm: bool) -> list[Module]:
+    layers: list[Module] = []
+    channels = 3
+    for block in configuration.split("|"):
+        for word in block.split():
+            if word == "lrn":
+                layers.append(LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0, average=False))
+                continue
+            size, _, count = word.rpartition("·")
+            wide = int(count)
+            layers.append(Conv2d(channels, wide, 1) if size == "1x1" else Conv2d(channels, wide, 3, padding=1))
+            layers += [BatchNorm2d(wide), ReLU()] if batch_norm else [ReLU()]
+            channels = wide
+        layers.append(MaxPool2d(2))
+    return layers
+
+
+def vgg11(batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
+    """VGG A, 8 convolutions: 132,863,336 parameters. Arguments as for `VGG`."""
+    return VGG("A", batch_norm, num_classes, dropout)
+
+
+def vgg11_lrn(batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
+    """VGG A-LRN: A with local response normalisation after the first convolution; 132,863,336 parameters."""
+    return VGG("A-LRN", batch_norm, num_classes, dropout)
+
+
+def vgg13(batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
+    """VGG B, 10 convolutions: 133,047,848 parameters."""
+    return VGG("B", batch_norm, num_classes, dropout)
+
+
+def vgg16_1x1(batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
+    """VGG C, 13 convolutions of which three are 1x1: 133,638,952 parameters."""
+    return VGG("C", batch_norm, num_classes, dropout)
+
+
+def vgg16(batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
+    """VGG D, 13 convolutions: 138,357,544 parameters."""
+    return VGG("D", batch_norm, num_classes, dropout)
+
+
+def vgg19(batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5) -> VGG:
+    """VGG E, 16 convolutions: 143,667,240 parameters."""
+    return VGG("E", batch_norm, num_classes, dropout)

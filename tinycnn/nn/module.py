@@ -1,0 +1,242 @@
+"""Module: parameters, buffers and other modules under one roof, found by walking its attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.tensor import Tensor
+
+ForwardHook = Callable[["Module", tuple[Any, ...], Any], None]
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module trains: it requires a gradient, and `Module.parameters` finds it."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad)
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `Module.load_state_dict` with ``strict=False`` left out on either side."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class HookHandle:
+    """Removes a hook again: call ``remove()``, or use it in a ``with`` statement."""
+
+    def __init__(self, hooks: list[ForwardHook], hook: ForwardHook):
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook off; once is enough, twice does no harm."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+class Module:
+    """A piece of a network: set Parameters and Modules as attributes, define ``forward``, call the instance.
+
+    Attributes may also be lists or tuples of Parameters or Modules; they are found in the order they were set.
+
+    Attributes
+    ----------
+    training
+        Whether dropout drops and batch normalisation uses the batch's statistics; see `train` and `eval`.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> class Perceptron(tc.nn.Module):
+    ...     def __init__(self):
+    ...         self.hidden = tc.nn.Linear(4, 3)
+    ...         self.out = tc.nn.Linear(3, 2)
+    ...     def forward(self, x):
+    ...         return self.out(tc.functional.tanh(self.hidden(x)))
+    >>> list(Perceptron().state_dict())
+    ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
+    """
+
+    training = True
+    forward: Callable[..., Any]
+    _buffer_names: tuple[str, ...] = ()
+
+    def __call__(self, *inputs: Any) -> Any:
+        if not hasattr(self, "forward"):
+            raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x)")
+        output = self.forward(*inputs)
+        for hook in tuple(vars(self).get("_forward_hooks", ())):
+            hook(self, inputs, output)
+        return output
+
+    def register_buffer(self, name: str, array: Array) -> None:
+        """Keep an array that is no parameter but belongs to the state, such as running statistics."""
+        self._buffer_names = (*self._buffer_names, name)
+        setattr(self, name, array)
+
+    def register_forward_hook(self, hook: ForwardHook) -> HookHandle:
+        """Call ``hook(module, inputs, output)`` after each forward of this module."""
+        hooks: list[ForwardHook] = vars(self).setdefault("_forward_hooks", [])
+        hooks.append(hook)
+        return HookHandle(hooks, hook)
+
+    def children(self) -> Iterator[tuple[str, Module]]:
+        """Names and modules directly below this one."""
+        return ((name, value) for name, value in self._members() if isinstance(value, Module))
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with their dotted names."""
+        seen: set[int] = set()
+        pending: list[tuple[str, Module]] = [(prefix, self)]
+        while pending:
+            name, module = pending.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            below = [(f"{name}.{child}" if name else child, value) for child, value in module.children()]
+            pending.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Dotted names and parameters, in the order they were set; one that is shared comes once."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in module._members():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once, in the order they were set."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Dotted names and arrays of all buffers."""
+        for path, module in self.named_modules():
+            for name in module._buffer_names:
+                yield f"{path}.{name}" if path else name, getattr(module, name)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers by dotted name: later training does not change them."""
+        return {name: array.copy() for name, array in self._state_arrays().items()}
+
+    def load_state_dict(self, mapping: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Copy arrays into the parameters and buffers of the same names, casting to their dtypes.
+
+        Parameters
+        ----------
+        mapping
+            Arrays, or anything `numpy.asarray` takes, by dotted name.
+        strict
+            Whether a name missing on either side is an error.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The names missing in ``mapping`` and in the module; both empty when strict.
+
+        Raises
+        ------
+        ValueError
+            Naming the first missing, unexpected and mis-shaped keys. Nothing has been changed then.
+        """
+        own = self._state_arrays()
+        given = {name: np.asarray(value) for name, value in mapping.items()}
+        keys = IncompatibleKeys([n for n in own if n not in given], [n for n in given if n not in own])
+        faults = []
+        if strict and keys.missing_keys:
+            faults.append(_counted(keys.missing_keys, "missing"))
+        if strict and keys.unexpected_keys:
+            faults.append(_counted(keys.unexpected_keys, "unexpected"))
+        shapes = [n for n in own if n in given and own[n].shape != given[n].shape]
+        if shapes:
+            n = shapes[0]
+            faults.append(f"{_counted(shapes, 'mis-shaped')}, {given[n].shape} where the model has {own[n].shape}")
+        if faults:
+            raise ValueError(f"this state is not one of this {type(self).__name__}: {'; '.join(faults)}")
+        for name, array in own.items():
+            if name in given:
+                array[...] = given[name]
+        for parameter in self.parameters():
+            parameter.data = parameter.data  # counts as a change, for a backward pass that needs the old values
+        return keys
+
+    def train(self, mode: bool = True) -> Self:
+        """Set ``training`` here and in all modules below."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set everything to test behaviour: ``train(False)``."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Train all parameters here and below, or freeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def astype(self, dtype: Any) -> Self:
+        """Convert all parameters and floating-point buffers, in place, and forget gradients."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data.astype(dtype)
+            parameter.zero_grad()
+        for module in self.modules():
+            for name in module._buffer_names:
+                array = getattr(module, name)
+                if array.dtype.kind == "f":
+                    setattr(module, name, array.astype(dtype))
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets; layers with settings override it."""
+        return ""
+
+    def __repr__(self) -> str:
+        head = f"{type(self).__name__}({self.extra_repr()}"
+        below = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self.children()]
+        return "\n".join([head, *below, ")"]) if below else head + ")"
+
+    def _members(self) -> Iterator[tuple[str, Any]]:
+        """Attributes by name, lists and tuples entry by entry under ``name.index``."""
+        for name, value in vars(self).items():
+            if isinstance(value, (list, tuple)):
+                yield from ((f"{name}.{i}", entry) for i, entry in enumerate(value))
+            else:
+                yield name, value
+
+    def _state_arrays(self) -> dict[str, Array]:
+        """The arrays behind `state_dict`, by every name they have."""
+        arrays = {}
+        for path, module in self.named_modules():
+            prefix = f"{path}." if path else ""
+            arrays.update({prefix + n: v.data for n, v in module._members() if isinstance(v, Parameter)})
+            arrays.update({prefix + n: getattr(module, n) for n in module._buffer_names})
+        return arrays
+
+
+def _counted(names: list[str], what: str) -> str:
+    return f"{what} {names[0]}" if len(names) == 1 else f"{what} {names[0]} and {len(names) - 1} more"

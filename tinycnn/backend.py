@@ -67,7 +67,7 @@ class _Choice:
     """A setting that is in force from now on, or, under ``with``, until the end of the block."""
 
     def __init__(self, setting: str, value: str):
-        self._undo: Callable[[], None] = lambda previous=_chosen[setting]: _chosen.__setitem__(setting, previous)
+        self._setting, self._previous = setting, _chosen[setting]
         _chosen[setting] = value
 
     def __enter__(self) -> None:
@@ -76,7 +76,7 @@ class _Choice:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._undo()
+        _chosen[self._setting] = self._previous
 
 
 def use_backend(name: str) -> _Choice:
@@ -109,8 +109,8 @@ def use_algorithm(name: str) -> _Choice:
     Parameters
     ----------
     name
-        ``"auto"`` (by geometry and pass), ``"direct"``, ``"im2col"``, ``"winograd"`` or ``"fft"``. A convolution that the
-        backend has no such algorithm for raises and names what can run.
+        ``"auto"`` (by geometry and pass), ``"direct"``, ``"im2col"``, ``"winograd"`` or ``"fft"``. Where a backend
+        has no such algorithm, the convolution raises and names what can run.
 
     Raises
     ------

@@ -116,7 +116,9 @@ class Function:
         returned = _watched(self, "backward", self.backward, (grad,))
         gradients = returned if isinstance(returned, tuple) else (returned,)
         if len(gradients) != len(self.inputs):
-            raise ValueError(f"{_name(self)}.backward returned {len(gradients)} gradients for {len(self.inputs)} inputs")
+            raise ValueError(
+                f"{_name(self)}.backward returned {len(gradients)} gradients for {len(self.inputs)} inputs"
+            )
         return [self._checked(index, gradient) for index, gradient in enumerate(gradients)]
 
     def _checked(self, index: int, gradient: Any) -> Array | None:

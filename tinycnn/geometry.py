@@ -244,7 +244,7 @@ def conv_geometry(
     if min(R, S, channels, K) < 1:
         raise ValueError(f"{name}: a weight of shape {tuple(weight_shape)} is empty; every size must be at least 1")
     groups = positive(name, "groups", groups)
-    if C != channels * groups:
+    if channels * groups != C:
         raise ValueError(_channel_mistake(name, input_shape, weight_shape, groups))
     if K % groups:
         raise ValueError(
@@ -324,11 +324,10 @@ def pads(name: str, value: Any) -> Pads:
             f"{name}: padding must be an int of at least 0, (h, w) or (top, bottom, left, right), got {value!r}; "
             "to crop, index the tensor"
         )
-    if len(sides) == 1:
-        return sides * 4
-    if len(sides) == 2:
-        return sides[0], sides[0], sides[1], sides[1]
-    return sides
+    if len(sides) < 4:
+        return sides[0], sides[0], sides[-1], sides[-1]
+    top, bottom, left, right = sides
+    return top, bottom, left, right
 
 
 def _integer(name: str, argument: str, value: Any) -> int:
@@ -365,7 +364,7 @@ def _channel_mistake(name: str, input_shape: tuple[int, ...], weight_shape: tupl
         return told + ": the channels seem to be last; x.permute(0, 3, 1, 2) puts them first"
     if groups == 1 and C % channels == 0:
         return told + f"; with groups={C // channels} it would fit"
-    if groups > 1 and C == channels:
+    if groups > 1 and channels == C:
         return told + "; the weight's second size counts the channels of one group, C/groups"
     return told
 

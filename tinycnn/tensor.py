@@ -109,13 +109,13 @@ class Tensor:
         Parameters
         ----------
         grad
-            Gradient of the final result with respect to this tensor, of its shape; may be left out for a tensor with one
-            entry, where it is 1.
+            Gradient of the final result with respect to this tensor, of its shape; may be left out for a tensor with
+            one entry, where it is 1.
 
         Raises
         ------
         RuntimeError
-            When no gradient is recorded, when the graph was walked before, or when data that backward needs was changed.
+            When no gradient is recorded, the graph was walked before, or data that backward needs was changed.
         ValueError
             When ``grad`` is missing or of another shape.
         """
@@ -168,7 +168,9 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.size != 1:
-            raise ValueError(f"a tensor of shape {self.shape} is neither true nor false: use .data.any() or .data.all()")
+            raise ValueError(
+                f"a tensor of shape {self.shape} is neither true nor false: use .data.any() or .data.all()"
+            )
         return bool(self._data)
 
     def __len__(self) -> int:
@@ -201,11 +203,13 @@ class Tensor:
         if method == "__call__" and not options and ufunc in _ufuncs:
             return _ufuncs[ufunc](*inputs)
         if "out" in options:
-            raise TypeError(f"np.{ufunc.__name__} cannot write a tensor's result into an array: assign the result instead")
+            raise TypeError(
+                f"np.{ufunc.__name__} cannot write a tensor's result into an array: assign the result instead"
+            )
         if is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             raise TypeError(
-                f"np.{ufunc.__name__} has no backward pass here: use a tensor operation, or t.data where no gradient is "
-                "wanted"
+                f"np.{ufunc.__name__} has no backward pass here: use a tensor operation, or t.data where no "
+                "gradient is wanted"
             )
         return getattr(ufunc, method)(*(x.data if isinstance(x, Tensor) else x for x in inputs), **options)
 

@@ -10,7 +10,13 @@ BLOCK = 1 << 15  # entries; five float32 arrays of this are 640 KB, within a 1 M
 
 
 def sgd_step(
-    parameter: Array, grad: Array, velocity: Array | None, lr: float, momentum: float, nesterov: bool, weight_decay: float
+    parameter: Array,
+    grad: Array,
+    velocity: Array | None,
+    lr: float,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
 ) -> None:
     """Move the parameter by −lr · step, in place, all of one shape.
 

@@ -27,7 +27,7 @@ def max_pool2d_forward(x: Array, geometry: PoolGeometry) -> tuple[Array, Array]:
 
 
 def max_pool2d_backward(grad: Array, winner: Array, geometry: PoolGeometry) -> Array:
-    """Send each window's gradient to the cell that won it, adding where windows overlap: (N, C, P, Q) -> (N, C, H, W)."""
+    """Send each window's gradient to the cell that won, adding where windows overlap: (N, C, P, Q) -> (N, C, H, W)."""
     dx = np.zeros_like(grad, shape=(*grad.shape[:2], geometry.H, geometry.W))
     for r, s, p, q, h, w in geometry.taps:
         won = winner[:, :, p, q] == r * geometry.S + s

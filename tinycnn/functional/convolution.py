@@ -245,24 +245,29 @@ def conv_transpose2d(
 
     Notes
     -----
-    Zeiler et al. (2010), Deconvolutional Networks; Dumoulin, Visin (2016), A guide to convolution arithmetic, chapter 4.
+    Zeiler et al. (2010), Deconvolutional Networks; Dumoulin, Visin (2016), Guide to convolution arithmetic, chapter 4
 
     Examples
     --------
     >>> import tinycnn as tc
-    >>> tc.functional.conv_transpose2d(tc.Tensor([[[[1.0, 2.0]]]]), tc.Tensor([[[[1.0, 10.0]]]]), stride=2).data[0, 0, 0]
-    array([ 1., 10.,  2., 20.], dtype=float32)
+    >>> x, weight = tc.Tensor([[[[1.0, 2.0]]]]), tc.Tensor([[[[1.0, 10.0]]]])
+    >>> tc.functional.conv_transpose2d(x, weight, stride=2).data
+    array([[[[ 1., 10.,  2., 20.]]]], dtype=float32)
     """
     name = "conv_transpose2d"
     x = checks.image_batch(name, x)
     weight = _weight(name, weight, "(C, K/groups, R, S)")
     if weight.shape[0] != x.shape[1]:
-        raise ValueError(f"{name}: the weight {weight.shape} takes {weight.shape[0]} input channels, x has {x.shape[1]}")
+        raise ValueError(
+            f"{name}: the weight {weight.shape} takes {weight.shape[0]} input channels, x has {x.shape[1]}"
+        )
     steps, spacing = pair(name, "stride", stride), pair(name, "dilation", dilation)
     sides = pads(name, padding)
     extra = pads(name, output_padding)
-    if extra[0] != extra[1] or extra[2] != extra[3] or any(
-        e >= max(s, d) for e, s, d in zip((extra[0], extra[2]), steps, spacing, strict=True)
+    if (
+        extra[0] != extra[1]
+        or extra[2] != extra[3]
+        or any(e >= max(s, d) for e, s, d in zip((extra[0], extra[2]), steps, spacing, strict=True))
     ):
         raise ValueError(
             f"{name}: output_padding {output_padding} must be an int or a pair, smaller than the stride {steps} or the "
@@ -275,9 +280,7 @@ def conv_transpose2d(
     if min(size) < 1:
         raise ValueError(f"{name}: padding {padding} cuts off all of the output; it would be {size[0]}x{size[1]}")
     K = weight.shape[1] * positive(name, "groups", groups)
-    geometry = conv_geometry(
-        name, (x.shape[0], K, *size), weight.shape, steps, sides, spacing, groups
-    )
+    geometry = conv_geometry(name, (x.shape[0], K, *size), weight.shape, steps, sides, spacing, groups)
     bias = checks.per_channel(name, "bias", bias, K)
     checks.same_dtype(name, input=x, weight=weight, bias=bias)
     convolve = ConvTranspose2d(geometry, current_algorithm())

@@ -30,8 +30,8 @@ class Dropout(Function):
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     """Set each entry to 0 with probability ``p`` and multiply the rest by 1 / (1 − p), in training; else return ``x``.
 
-    The mask depends on the seed, on how many streams were drawn since `manual_seed`, and on the entry's index alone: the
-    same in every backend.
+    The mask depends on the seed, on how many streams were drawn since `manual_seed`, and on the entry's index alone:
+    it is the same in every backend.
 
     Parameters
     ----------

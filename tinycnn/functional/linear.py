@@ -76,10 +76,9 @@ def matmul(a: Any, b: Any) -> Tensor:
     a, b = as_tensor(a), as_tensor(b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul takes vectors and matrices, got {a.shape} and {b.shape}; * multiplies by a number")
-    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
-        raise ValueError(
-            f"matmul: {a.shape} @ {b.shape} do not fit, {a.shape[-1]} columns meet {b.shape[-2 if b.ndim > 1 else 0]} rows"
-        )
+    columns, rows = a.shape[-1], b.shape[-2 if b.ndim > 1 else 0]
+    if columns != rows:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape} do not fit, {columns} columns meet {rows} rows")
     left = a.reshape(1, -1) if a.ndim == 1 else a
     right = b.reshape(-1, 1) if b.ndim == 1 else b
     y = MatMul()(left, right)

@@ -271,8 +271,8 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     target
         Probabilities, or log-probabilities with ``log_target``, of the same shape.
     reduction
-        ``"batchmean"`` (the definition: summed, over the first axis' size), ``"mean"`` over all entries (the default, as
-        in PyTorch), ``"sum"`` or ``"none"``.
+        ``"batchmean"`` (the definition: summed, over the first axis' size), ``"mean"`` over all entries (the default,
+        as in PyTorch), ``"sum"`` or ``"none"``.
     log_target
         Whether ``target`` holds logarithms.
 

@@ -36,6 +36,8 @@ class BatchNorm(Function):
         self.eps, self.running = eps, running
 
     def forward(self, x: Array) -> Array:
+        self.mean: Array
+        self.variance: Array
         self.mean, self.variance = self.running or self.kernels.batch_statistics(x)
         self.normalised: Array
         self.normalised, self.inverse_std = self.kernels.batch_norm_forward(x, self.mean, self.variance, self.eps)
@@ -54,7 +56,7 @@ def local_response_norm(
 ) -> Tensor:
     """Divide each entry by a power of the energy of its neighbours across channels: y = x / (k + alpha' · Σ x²)^beta.
 
-    The window is c − size//2 … c + (size − 1)//2, for even sizes as PyTorch has it (ONNX mirrors it, Caffe refuses them).
+    The window is c − size//2 … c + (size − 1)//2, for even sizes as in PyTorch (ONNX mirrors it, Caffe refuses them).
 
     Parameters
     ----------
@@ -81,10 +83,9 @@ def local_response_norm(
     Examples
     --------
     >>> import tinycnn as tc
-    >>> tc.functional.local_response_norm(tc.Tensor([[[[3.0]], [[4.0]]]]), 3, alpha=1.0, beta=0.5, k=0.0, average=False).data
-    array([[[[0.6]],
-    <BLANKLINE>
-            [[0.8]]]], dtype=float32)
+    >>> x = tc.Tensor([[3.0, 4.0]])
+    >>> tc.functional.local_response_norm(x, 3, alpha=1.0, beta=0.5, k=0.0, average=False).data
+    array([[0.6, 0.8]], dtype=float32)
     """
     x = checks.channel_batch("local_response_norm", x)
     size = positive("local_response_norm", "size", size)
@@ -130,8 +131,8 @@ def batch_norm(
 
     Notes
     -----
-    Ioffe, Szegedy (2015), Batch Normalization, algorithms 1 and 2. As in PyTorch the running variance is the unbiased one,
-    the variance in the formula the biased one.
+    Ioffe, Szegedy (2015), Batch Normalization, algorithms 1 and 2. As in PyTorch the running variance is the unbiased
+    one, the variance in the formula the biased one.
 
     Examples
     --------

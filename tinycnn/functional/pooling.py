@@ -94,7 +94,12 @@ class MaxUnpool2d(Function):
 
 
 def max_pool2d(
-    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, return_indices: bool = False
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
 ) -> Any:
     """Largest value of each window. Pads with −inf; the first maximum wins a tie; NaN wins over numbers.
 
@@ -168,7 +173,7 @@ def avg_pool2d(
     kernel_size, stride, padding, ceil_mode
         As for `max_pool2d`; the padding is zeros.
     count_include_pad
-        Whether padding counts in the divisor. What a window of ``ceil_mode`` reaches beyond the padded input never does.
+        Whether padding counts in the divisor. What a window of ``ceil_mode`` reaches beyond the padding never does.
 
     Returns
     -------

@@ -52,7 +52,8 @@ def alexnet(variant: str = "2012", num_classes: int = 1000, dropout: float = 0.5
         ``"2012"``: the paper's, for 227x227 (its text says 224; 227 is what its arithmetic needs). Two towers, one for
         each of its two GPUs, are the two groups of conv2, conv4 and conv5: they meet at conv3 and at the full layers.
         60,965,224 parameters. ``"single"``: one tower, no groups, no response normalisation; 62,378,344 parameters.
-        ``"one_weird_trick"``: Krizhevsky's of 2014, for 224x224, with torchvision's shapes and keys; 61,100,840 parameters.
+        ``"one_weird_trick"``: Krizhevsky's of 2014, for 224x224, with torchvision's shapes and keys; 61,100,840
+        parameters.
     num_classes
         Number of logits.
     dropout
@@ -177,7 +178,8 @@ def _initialise(net: AlexNet) -> None:
     convolutions = [layer for layer in net.features if isinstance(layer, Conv2d)]
     full = [layer for layer in net.classifier if isinstance(layer, Linear)]
     started_at_one = {id(layer) for layer in (*convolutions[1:2], *convolutions[3:5], *full[:2])}
-    for layer in (*convolutions, *full):
+    layers: list[Conv2d | Linear] = [*convolutions, *full]
+    for layer in layers:
         init.normal_(layer.weight, std=0.01)
         if layer.bias is not None:
             init.constant_(layer.bias, 1.0 if id(layer) in started_at_one else 0.0)

@@ -87,5 +87,7 @@ def lenet5(variant: str = "modern", num_classes: int = 10) -> Module:
     if variant != "1998":
         raise ValueError(f'lenet5: variant must be "modern" or "1998", got {variant!r}')
     if num_classes != 10:
-        raise ValueError(f'lenet5: variant "1998" has codes for ten digits, got num_classes={num_classes}; use "modern"')
+        raise ValueError(
+            f'lenet5: variant "1998" has codes for ten digits, got num_classes={num_classes}; use "modern"'
+        )
     return LeNet1998()

@@ -51,7 +51,7 @@ class ScaledTanh(Module):
 
 
 class Subsampling(Module):
-    """The sum of each 2x2 window, times a trained coefficient, plus a trained bias, one of each per map: section II-B."""
+    """The sum of each 2x2 window times a trained coefficient plus a trained bias, one of each per map: section II-B."""
 
     def __init__(self, maps: int):
         self.weight = init.uniform_(Parameter(np.empty(maps, np.float32)), -2.4 / 4, 2.4 / 4)
@@ -156,8 +156,8 @@ class LeNet1998(Sequential):
     def loss(self, distances: Tensor, targets: Any, j: float = 1.0) -> Tensor:
         """Mean over the batch of y_t + log(e^−j + Σ_i e^−y_i): equation 9.
 
-        The right class's distance y_t is pulled down, the others are pushed up as far as the constant j; the paper gives
-        j no value. The expression is the cross-entropy of the logits −y with one more class, "none of these", at −j.
+        The right class's distance y_t is pulled down, the others are pushed up as far as the constant j; the paper
+        gives j no value. The expression is the cross-entropy of the logits −y with one more class, "none of these", at −j.
 
         Parameters
         ----------

@@ -53,9 +53,7 @@ class VGG(Module):
     9220480
     """
 
-    def __init__(
-        self, configuration: str, batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5
-    ):
+    def __init__(self, configuration: str, batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5):
         self.features = Sequential(*_features(CONFIGURATIONS[configuration], batch_norm))  # 224 -> 7
         self.avgpool = AdaptiveAvgPool2d(7)
         self.flatten = Flatten()

@@ -54,7 +54,9 @@ def fan(shape: tuple[int, ...], groups: int = 1, transposed: bool = False) -> tu
     (1200, 3200)
     """
     if len(shape) < 2:
-        raise ValueError(f"a weight of shape {shape} has no fan: it needs an output and an input axis; use zeros_ for biases")
+        raise ValueError(
+            f"a weight of shape {shape} has no fan: it needs an output and an input axis; use zeros_ for biases"
+        )
     first, second, cells = shape[0] // groups, shape[1], math.prod(shape[2:])
     fan_out, fan_in = (second, first) if transposed else (first, second)
     return fan_in * cells, fan_out * cells

@@ -20,9 +20,7 @@ class CrossEntropyLoss(Module):
 
     def forward(self, logits: Any, targets: Any) -> Tensor:
         """(N, C, …) and (N, …) -> a scalar, or (N, …)."""
-        return F.cross_entropy(
-            logits, targets, self.weight, self.ignore_index, self.reduction, self.label_smoothing
-        )
+        return F.cross_entropy(logits, targets, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
 
 
 class MSELoss(Module):

@@ -98,7 +98,7 @@ class Module:
         return ((name, value) for name, value in self._members() if isinstance(value, Module))
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once, with their dotted names."""
+        """All modules from here down, each once, with their dotted names."""
         seen: set[int] = set()
         pending: list[tuple[str, Module]] = [(prefix, self)]
         while pending:
@@ -111,7 +111,7 @@ class Module:
             pending.extend(reversed(below))
 
     def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
+        """All modules from here down, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:

@@ -49,9 +49,10 @@ class _BatchNorm(Module):
         """(N, C, …) -> (N, C, …)."""
         shape = x.shape
         if len(shape) not in self._ranks or shape[1] != self.num_features:
+            axes = " or ".join(map(str, self._ranks))
             raise ValueError(
-                f"{type(self).__name__}({self.num_features}) expected input of {' or '.join(map(str, self._ranks))} axes "
-                f"with {self.num_features} channels on the second, got {shape}"
+                f"{type(self).__name__}({self.num_features}) expected input of {axes} axes with {self.num_features} "
+                f"channels on the second, got {shape}"
             )
         y = F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps

@@ -1,0 +1,297 @@
+"""What a model is made of and what it costs: sizes, parameters, multiply-adds, receptive field, memory, layer by layer.
+
+The figures are read off one forward pass of one image, so they are what the engine does and not a second description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinycnn.arrays import Array, is_array
+from tinycnn.function import Call, watch
+from tinycnn.functional.convolution import ConvTranspose2d
+from tinycnn.geometry import Axis, WindowGeometry
+from tinycnn.nn import Module
+from tinycnn.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one output cell sees of the input, along one axis.
+
+    Attributes
+    ----------
+    size
+        Input cells it depends on, counting padding.
+    jump
+        Input cells between neighbouring outputs.
+    """
+
+    size: float
+    jump: float
+
+    def through(self, axis: Axis, transposed: bool) -> Field:
+        """Apply a window: the size grows by extent − 1 jumps, and the jump by the stride."""
+        if transposed:
+            return Field(self.size + (-(-axis.extent // axis.stride) - 1) * self.jump, self.jump / axis.stride)
+        return Field(self.size + (axis.extent - 1) * self.jump, self.jump * axis.stride)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a `Summary`, for one image.
+
+    Attributes
+    ----------
+    name, kind
+        Dotted name in the model and class.
+    output_shape
+        Without the batch.
+    parameters
+        Trained and frozen numbers of its own.
+    multiply_adds
+        Of the forward pass, counted as direct convolution.
+    receptive_field
+        (down, across): input cells that one output depends on; None where it sees everything.
+    kept_bytes
+        What backward needs kept, beyond the parameters and the model's input.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+    receptive_field: tuple[int, int] | None
+    kept_bytes: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a training step, without the scratch memory of kernels.
+
+    Attributes
+    ----------
+    parameters, gradients, optimizer, activations
+        Weights and buffers; a gradient per trained weight; the optimiser's state; what backward needs kept of a batch.
+    """
+
+    parameters: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.parameters + self.gradients + self.optimizer + self.activations
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows for the layers, in the order they ran, and the sums over them."""
+
+    layers: tuple[Layer, ...]
+    parameter_bytes: int
+    trained_bytes: int
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the forward pass of one image."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def receptive_field(self) -> tuple[int, int] | None:
+        """Of the last layer that does not see everything, (down, across)."""
+        fields = [layer.receptive_field for layer in self.layers if layer.receptive_field is not None]
+        return fields[-1] if fields else None
+
+    def memory(self, batch_size: int, states: int = 1) -> Memory:
+        """Memory of a training step.
+
+        Parameters
+        ----------
+        batch_size
+            Images at a time.
+        states
+            Arrays the optimiser keeps per weight: 1 for SGD with momentum, 2 for Adam, 0 for plain SGD.
+
+        Examples
+        --------
+        >>> import tinycnn as tc
+        >>> tc.inspect.summary(tc.models.lenet5(), (1, 32, 32)).memory(batch_size=64).parameters
+        246824
+        """
+        kept = batch_size * sum(layer.kept_bytes for layer in self.layers)
+        return Memory(self.parameter_bytes, self.trained_bytes, states * self.trained_bytes, kept)
+
+    def __str__(self) -> str:
+        header = ("layer", "kind", "output", "parameters", "multiply-adds", "field", "kept")
+        rows = [header, *(_cells(layer) for layer in self.layers)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        lines = [
+            "  ".join(
+                c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        total = f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds an image"
+        return "\n".join([*lines, total])
+
+    __repr__ = __str__
+
+
+def summary(model: Module, input_shape: Sequence[int]) -> Summary:
+    """Describe a model layer by layer.
+
+    Parameters
+    ----------
+    model
+        Any Module; run once, in ``eval`` mode, and left as it was.
+    input_shape
+        Of one image, (C, H, W), without the batch.
+
+    Returns
+    -------
+    Summary
+        Printable; its ``layers`` hold the numbers.
+
+    Raises
+    ------
+    ValueError
+        What the model says of a shape that does not fit.
+
+    Notes
+    -----
+    Receptive field: Araujo, Norris, Sim (2019), Computing Receptive Fields of Convolutional Neural Networks, eq. 2.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> net = tc.nn.Sequential(tc.nn.Conv2d(1, 2, 3), tc.nn.ReLU(), tc.nn.MaxPool2d(2))
+    >>> tc.inspect.summary(net, (1, 8, 8))
+    layer  kind       output     parameters  multiply-adds  field   kept
+    0      Conv2d     2 x 6 x 6          20            648  3 x 3    0 B
+    1      ReLU       2 x 6 x 6           0              0  3 x 3  288 B
+    2      MaxPool2d  2 x 3 x 3           0              0  4 x 4   18 B
+    20 parameters, 648 multiply-adds an image
+    """
+    dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
+    image = Tensor(np.zeros((1, *input_shape), dtype), requires_grad=True)
+    recorder = _Recorder(image, model)
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(watch(recorder.function_ran))
+            for name, module in model.named_modules():
+                if not any(module.children()):
+                    stack.enter_context(module.register_forward_hook(recorder.module_ended(name)))
+            recorder.finish(model, model(image))
+    finally:
+        for module, training in modes:
+            module.training = training
+    arrays = [parameter.data for parameter in model.parameters()]
+    trained = sum(parameter.data.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    buffers = [array for _, array in model.named_buffers()]
+    return Summary(tuple(recorder.layers), sum(array.nbytes for array in arrays + buffers), trained)
+
+
+class _Recorder:
+    """Collects what Functions do until the module they ran for has ended, and makes that a row."""
+
+    def __init__(self, image: Tensor, model: Module):
+        self.layers: list[Layer] = []
+        self._calls: list[Call] = []
+        self._seen: list[Array] = [image.data]  # alive, so that no id is used twice
+        self._fields: dict[int, tuple[Field, ...] | None] = {id(image.data): (Field(1, 1), Field(1, 1))}
+        self._counted = {id(_owner(array)) for array in (image.data, *(p.data for p in model.parameters()))}
+
+    def function_ran(self, call: Call) -> None:
+        """Follow the receptive field through one Function."""
+        self._calls.append(call)
+        (output,) = call.outputs
+        assert output is not None
+        self._seen.append(output)
+        seeing = [array for array in call.inputs if id(array) in self._fields]
+        if seeing:  # else it was computed from weights alone
+            self._fields[id(output)] = self._field_after(call, seeing, output)
+
+    def module_ended(self, name: str) -> Any:
+        """A hook that closes the row of the module called ``name``."""
+        return lambda module, inputs, output: self._close(name, module, output)
+
+    def finish(self, model: Module, output: Any) -> None:
+        """Close a last row for Functions that ran outside all layers."""
+        if self._calls:
+            self._close("", model, output)
+
+    def _close(self, name: str, module: Module, output: Any) -> None:
+        tensor = output[0] if isinstance(output, tuple) else output
+        field = self._fields.get(id(tensor.data))
+        self.layers.append(
+            Layer(
+                name,
+                type(module).__name__,
+                tensor.shape[1:],
+                sum(value.size for _, value in module.named_parameters()) if name else 0,
+                sum(call.function.multiply_adds for call in self._calls),
+                (int(field[0].size), int(field[1].size)) if field else None,
+                self._newly_kept(call.function for call in self._calls),
+            )
+        )
+        self._calls.clear()
+
+    def _newly_kept(self, functions: Iterable[Any]) -> int:
+        total = 0
+        for function in functions:
+            for array in filter(is_array, vars(function).values()):
+                if id(_owner(array)) not in self._counted:
+                    self._counted.add(id(_owner(array)))
+                    self._seen.append(array)
+                    total += array.nbytes
+        return total
+
+    def _field_after(self, call: Call, seeing: list[Any], output: Array) -> tuple[Field, ...] | None:
+        known = [self._fields[id(array)] for array in seeing]
+        if None in known:
+            return None
+        widest = tuple(max(axes, key=lambda f: f.size) for axes in zip(*(k for k in known if k), strict=True))
+        geometry = getattr(call.function, "geometry", None)
+        if isinstance(geometry, WindowGeometry):
+            transposed = isinstance(call.function, ConvTranspose2d)
+            axes = (geometry.rows, geometry.columns)
+            return tuple(field.through(axis, transposed) for field, axis in zip(widest, axes, strict=True))
+        same_image = output.ndim == 4 and output.shape[2:] == seeing[0].shape[2:]
+        return widest if same_image else None
+
+
+def _owner(array: Array) -> Array:
+    while array.base is not None:
+        array = array.base
+    return array
+
+
+def _cells(layer: Layer) -> tuple[str, ...]:
+    field = "all" if layer.receptive_field is None else " x ".join(map(str, layer.receptive_field))
+    shape = " x ".join(map(str, layer.output_shape))
+    counts = f"{layer.parameters:,}", f"{layer.multiply_adds:,}", field, _readable(layer.kept_bytes)
+    return layer.name, layer.kind, shape, *counts
+
+
+def _readable(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError

@@ -7,7 +7,7 @@ if (_root / "setup.cfg").is_file() and (_root / "kernels").is_dir():
     # Run from a clone: kernels/, tutorials/ and benchmarks/ stand beside this folder and are imported as parts of it.
     __path__.append(str(_root))
 
-from tinycnn import data, function, functional, inspect, models, nn, optim  # noqa: E402
+from tinycnn import data, function, functional, hooks, inspect, models, nn, optim  # noqa: E402
 from tinycnn.backend import available_backends, use_algorithm, use_backend  # noqa: E402
 from tinycnn.function import no_grad  # noqa: E402
 from tinycnn.functional.shape import cat  # noqa: E402
@@ -25,6 +25,7 @@ __all__ = [
     "function",
     "functional",
     "gradcheck",
+    "hooks",
     "inspect",
     "manual_seed",
     "models",

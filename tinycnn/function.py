@@ -12,14 +12,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinycnn.arrays import Array, is_array
 from tinycnn.backend import Kernels, kernels_for
+from tinycnn.hooks import watched
 
 if TYPE_CHECKING:
     from tinycnn.tensor import Tensor
@@ -83,7 +82,7 @@ class Function:
         recording = is_grad_enabled()
         self.needs_input_grad = tuple(recording and tensor.requires_grad for tensor in inputs)
         self.kernels = kernels_for(arrays)
-        array = _watched(self, "forward", self.forward, arrays)
+        array = watched(self, "forward", self.forward, arrays)
         if not is_array(array):
             if not isinstance(array, np.generic):
                 raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
@@ -113,7 +112,7 @@ class Function:
 
     def input_gradients(self, grad: Array) -> list[Array | None]:
         """Run backward and hold its result against the contract: one gradient per input, of the input's shape."""
-        returned = _watched(self, "backward", self.backward, (grad,))
+        returned = watched(self, "backward", self.backward, (grad,))
         gradients = returned if isinstance(returned, tuple) else (returned,)
         if len(gradients) != len(self.inputs):
             raise ValueError(
@@ -233,69 +232,6 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _mode.recording = previous
-
-
-@dataclass(frozen=True)
-class Call:
-    """One forward or backward of a Function, as a watcher sees it when it is over."""
-
-    function: Function
-    phase: str
-    inputs: tuple[Array | None, ...]
-    outputs: tuple[Array | None, ...]
-    seconds: float
-
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the results."""
-        return tuple(array.shape for array in self.outputs if array is not None)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes read and written at the least: the arguments and the results, each once."""
-        return sum(array.nbytes for array in (*self.inputs, *self.outputs) if array is not None)
-
-
-_watchers: list[Callable[[Call], None]] = []
-
-
-@contextmanager
-def watch(watcher: Callable[[Call], None]) -> Iterator[None]:
-    """Call ``watcher`` with a `Call` after each forward and each backward of every Function.
-
-    Examples
-    --------
-    >>> import tinycnn as tc
-    >>> x = tc.Tensor([1.0, -2.0], requires_grad=True)
-    >>> with tc.function.watch(lambda call: print(call.phase, type(call.function).__name__, call.shapes)):
-    ...     tc.functional.relu(x).sum().backward()
-    forward ReLU ((2,),)
-    forward Sum ((),)
-    backward Sum ((2,),)
-    backward ReLU ((2,),)
-    """
-    _watchers.append(watcher)
-    try:
-        yield
-    finally:
-        _watchers.remove(watcher)
-
-
-def is_watched() -> bool:
-    """Whether anything watches, so that operations must run one by one."""
-    return bool(_watchers)
-
-
-def _watched(function: Function, phase: str, run: Callable[..., Any], arguments: tuple[Array, ...]) -> Any:
-    if not _watchers:
-        return run(*arguments)
-    start = perf_counter()
-    results = run(*arguments)
-    seconds = perf_counter() - start
-    call = Call(function, phase, arguments, results if isinstance(results, tuple) else (results,), seconds)
-    for watcher in tuple(_watchers):
-        watcher(call)
-    return results
 
 
 def _name(function: Function) -> str:

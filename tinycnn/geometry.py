@@ -377,8 +377,15 @@ def _require_fit(name: str, what: str, rows: Axis, columns: Axis, remedy: str) -
         window += f" (dilated to {rows.extent}x{columns.extent})"
     if rows.size < 1 or columns.size < 1:
         raise ValueError(f"{name}: the input has no cells ({size}), so a {window} {what} never fits")
-    short = max(axis.extent - axis.size - axis.lead - axis.trail for axis in (rows, columns))
     padding = (rows.lead, rows.trail, columns.lead, columns.trail)
     given = f"padding {padding[0] if len(set(padding)) == 1 else padding}"
-    more = max(padding) + -(-short // 2)
-    raise ValueError(f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={more}, {remedy}.")
+    more = tuple(_enough(axis) for axis in (rows, columns))
+    advice = more[0] if more[0] == more[1] else more
+    raise ValueError(
+        f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={advice}, {remedy}."
+    )
+
+
+def _enough(axis: Axis) -> int:
+    """The least padding, equal on both sides and on neither less than now, with which a window fits."""
+    return max(axis.lead, axis.trail, -(-(axis.extent - axis.size) // 2))

@@ -12,8 +12,8 @@ def cross_entropy_forward(logits: Array, q: Array) -> tuple[Array, Array]:
     ``q`` holds what the target says of each class: a one-hot row, smoothed and weighted as asked.
     """
     log_p = log_softmax_forward(logits, axis=1)
-    contributions = np.where(q == 0, q, q * log_p)  # a class of no weight costs nothing, even where log p is -inf
-    return -contributions.sum(axis=1), log_p
+    finite = np.where(q == 0, q, log_p)  # a class of no weight costs nothing, even where log p is -inf
+    return -(q * finite).sum(axis=1), log_p
 
 
 def cross_entropy_backward(grad: Array, log_p: Array, q: Array) -> Array:

@@ -67,6 +67,9 @@ def adam_step(
 
 def _blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """Matching flat pieces of arrays of one shape; pieces are views, so writing to them writes to the arrays."""
+    if not all(array.flags.c_contiguous for array in arrays):
+        yield arrays  # flattened they would be copies, and the step be lost
+        return
     flat = [array.reshape(-1) for array in arrays]
     for start in range(0, flat[0].size, BLOCK):
         yield tuple(array[start : start + BLOCK] for array in flat)

@@ -175,8 +175,14 @@ class Cast(Function):
 
 
 def _operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Both as Tensors; numbers and integers take the dtype of a floating-point partner, so that none widens it."""
     a = as_tensor(a, like=b if isinstance(b, Tensor) else None)
-    return a, as_tensor(b, like=a)
+    b = as_tensor(b, like=a)
+    if a.dtype.kind == "f" and b.dtype.kind in "iu":
+        return a, astype(b, a.dtype)
+    if b.dtype.kind == "f" and a.dtype.kind in "iu":
+        return astype(a, b.dtype), b
+    return a, b
 
 
 @tensor_method("__add__", ufunc=np.add)

@@ -78,7 +78,7 @@ class KLDivergence(Function):
         self.p = np.exp(target) if self.log_target else target
         self.log_p = target if self.log_target else np.log(np.where(target > 0, target, 1))
         self.x = x
-        return np.where(self.p == 0, 0, self.p * (self.log_p - x)).astype(x.dtype, copy=False)
+        return self.p * np.where(self.p == 0, self.p, self.log_p - x)  # 0 where p is, even where x is -inf
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         need_x, need_target = self.needs_input_grad
@@ -224,10 +224,10 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     logits, answers = _alike(name, x, target)
-    positive = 1.0 if pos_weight is None else checks.floating(name, "pos_weight", pos_weight).data
+    positive = 1.0 if pos_weight is None else checks.floating(name, "pos_weight", pos_weight).astype(logits.dtype).data
     losses = BCEWithLogits(positive)(logits, answers)
     if weight is not None:
-        losses = mul(losses, checks.floating(name, "weight", weight))
+        losses = mul(losses, checks.floating(name, "weight", weight).astype(logits.dtype))
     return _reduced(losses, reduction, name)
 
 

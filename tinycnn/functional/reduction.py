@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, as_array
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.tensor import Tensor, as_tensor, tensor_method
@@ -145,7 +145,7 @@ def argmax(x: Any, dim: int | None = None) -> Array:
     array([1, 0])
     """
     x = as_tensor(x)
-    return np.asarray(x.data.argmax(dim))
+    return as_array(x.data.argmax(dim))
 
 
 def _dims(name: str, dim: int | Dims | None, ndim: int) -> Dims:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.tensor import Tensor, as_tensor, tensor_method
@@ -257,4 +257,7 @@ def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
 
 def _is_basic(index: Any) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
-    return not any(is_array(part) or isinstance(part, (list, bool, np.bool_)) for part in parts)
+    whole = (int, np.integer, slice)
+    return all(
+        part is None or part is Ellipsis or (isinstance(part, whole) and not isinstance(part, bool)) for part in parts
+    )

@@ -176,7 +176,7 @@ def _central_differences(
     """The numeric gradient of each entry, and the rounding noise in it."""
     gradient, noise = np.zeros(tensor.shape), np.zeros(tensor.shape)
     for index in np.ndindex(tensor.shape):
-        value = tensor.data[index]
+        value = float(tensor.data[index])
         step = STEP * max(1.0, abs(value))
         above, below = value + step, value - step  # rounded, so the difference that was made is above − below
         try:

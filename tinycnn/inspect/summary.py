@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from tinycnn.arrays import Array, is_array
-from tinycnn.function import Call, watch
 from tinycnn.functional.convolution import ConvTranspose2d
 from tinycnn.geometry import Axis, WindowGeometry
+from tinycnn.hooks import Call, watch
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 

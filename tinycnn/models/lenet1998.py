@@ -157,7 +157,8 @@ class LeNet1998(Sequential):
         """Mean over the batch of y_t + log(e^−j + Σ_i e^−y_i): equation 9.
 
         The right class's distance y_t is pulled down, the others are pushed up as far as the constant j; the paper
-        gives j no value. The expression is the cross-entropy of the logits −y with one more class, "none of these", at −j.
+        gives j no value. The expression is the cross-entropy of the logits −y with one more class, "none of these",
+        at −j.
 
         Parameters
         ----------

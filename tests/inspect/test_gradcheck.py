@@ -1,0 +1,130 @@
+"""The gradient check: passes what is right, finds what is wrong and where, and leaves everything as it was."""
+
+import numpy as np
+import pytest
+
+import tinycnn as tc
+import tinycnn.functional as F
+from tinycnn.function import Function
+from tinycnn.random import default_generator
+
+
+def test_a_right_gradient_of_every_kind_of_input_holds(rng):
+    x, w, b = rng.standard_normal((2, 3, 5, 4)), rng.standard_normal((4, 3, 3, 2)), rng.standard_normal(4)
+    report = tc.gradcheck(lambda x, w, b: F.conv2d(x, w, b, stride=2, padding=1), (x, w, b))
+    assert report
+    assert [r.name for r in report.inputs] == ["x", "w", "b"]
+    assert str(report).splitlines()[0] == "gradients hold"
+
+
+class OneWrong(Function):
+    def forward(self, x):
+        return x**3
+
+    def backward(self, grad):
+        dx = 3 * self.inputs[0].data ** 2 * grad
+        dx[1, 2] += 1e-3
+        return dx
+
+
+def test_a_single_wrong_entry_is_found_and_named(rng):
+    report = tc.gradcheck(lambda x: OneWrong()(x), rng.standard_normal((3, 4)) + 3)
+    assert not report
+    assert report.inputs[0].wrong == [(1, 2)]
+    assert "x (3, 4): wrong in 1 of 12 entries" in str(report)
+    assert "[1, 2]: backward gives" in str(report)
+
+
+def test_a_zero_softmax_gradient_is_found_though_its_columns_sum_to_zero(rng):
+    class Zero(Function):
+        def forward(self, x):
+            return F.softmax(tc.Tensor(x)).data
+
+        def backward(self, grad):
+            return np.zeros_like(grad)
+
+    assert not tc.gradcheck(lambda x: Zero()(x), rng.standard_normal((2, 5)))
+
+
+def test_a_missing_gradient_counts_as_zero(rng):
+    assert not tc.gradcheck(lambda x, y: x * tc.Tensor(y.data), (rng.standard_normal(3), rng.standard_normal(3)))
+
+
+def test_nan_is_wrong(rng):
+    class Nan(Function):
+        def forward(self, x):
+            return x * 2
+
+        def backward(self, grad):
+            return grad * np.nan
+
+    report = tc.gradcheck(lambda x: Nan()(x), rng.standard_normal(3))
+    assert len(report.inputs[0].wrong) == 3
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_verdicts_do_not_depend_on_the_scale_of_the_data(rng, scale):
+    x = rng.standard_normal((3, 4)) * scale
+    assert tc.gradcheck(lambda x: x * x, x)
+    assert not tc.gradcheck(lambda x: Wrong()(x), x)
+
+
+class Wrong(Function):
+    def forward(self, x):
+        return x * x
+
+    def backward(self, grad):
+        return 2.001 * self.inputs[0].data * grad
+
+
+def test_inputs_gradients_and_random_streams_are_left_as_they_were(rng):
+    x = tc.Tensor(rng.standard_normal(4))
+    x.grad = np.ones(4)
+    before = x.data.copy()
+    tc.manual_seed(9)
+    assert tc.gradcheck(lambda x: F.dropout(x * 3), x)
+    np.testing.assert_array_equal(x.data, before)
+    np.testing.assert_array_equal(x.grad, 1)
+    assert not x.requires_grad
+    assert (default_generator.seed, default_generator.calls) == (9, 1)
+
+
+def test_inputs_are_restored_when_the_function_raises(rng):
+    x = tc.Tensor(rng.standard_normal(3))
+    before, calls = x.data.copy(), []
+
+    def fails_later(x):
+        calls.append(1)
+        if len(calls) > 2:
+            raise KeyError
+        return x * 2
+
+    with pytest.raises(KeyError):
+        tc.gradcheck(fails_later, x)
+    np.testing.assert_array_equal(x.data, before)
+
+
+def test_a_function_that_changes_its_input_is_told(rng):
+    class InPlace(Function):
+        def forward(self, x):
+            x *= 1.5
+            return x.copy()
+
+        def backward(self, grad):
+            return 1.5 * grad
+
+    report = tc.gradcheck(lambda x: InPlace()(x), rng.standard_normal(3))
+    assert not report
+    assert "x was changed in place" in str(report)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_other_dtypes_are_refused_with_the_reason(dtype):
+    with pytest.raises(TypeError, match="gradcheck works in float64, input 0 is"):
+        tc.gradcheck(F.relu, np.ones(3, dtype))
+
+
+def test_parameters_reached_through_a_module_are_checked(rng):
+    layer = tc.nn.Linear(3, 2).astype(np.float64)
+    x = tc.Tensor(rng.standard_normal((4, 3)))
+    assert tc.gradcheck(lambda *_: layer(x), [layer.weight, layer.bias])

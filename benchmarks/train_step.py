@@ -27,7 +27,7 @@ from tinycnn.version import __version__
 
 Step = Callable[[], Any]
 INPUTS = {"lenet5": ((1, 32, 32), 10), "alexnet": ((3, 227, 227), 1000), "vgg16": ((3, 224, 224), 1000)}
-VGG16_WIDTHS = (64, 64, "pool", 128, 128, "pool", *[256] * 3, "pool", *[512] * 3, "pool", *[512] * 3, "pool")
+VGG16_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
 
 
 def tinycnn_step(model: str, x: Array, labels: Array) -> Step:
@@ -57,7 +57,7 @@ def torch_step(model: str, x: Array, labels: Array) -> Step:
 
     def step() -> None:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(net(images), targets).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(net(images), targets).backward()
         optimizer.step()
 
     return step
@@ -73,7 +73,7 @@ def dezero_step(model: str, x: Array, labels: Array) -> Step:
     import dezero.layers as L
     from dezero.models import VGG16, Model
 
-    class LeNet5(Model):  # type: ignore[misc]
+    class LeNet5(Model):
         def __init__(self) -> None:
             super().__init__()
             self.c1, self.c3, self.c5 = L.Conv2d(6, 5), L.Conv2d(16, 5), L.Conv2d(120, 5)
@@ -114,12 +114,11 @@ def _torch_layers(nn: Any, model: str) -> list[Any]:
         layers += [nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(), pool]
     else:
         layers, channels = [], 3
-        for width in VGG16_WIDTHS:
-            if isinstance(width, str):
-                layers.append(nn.MaxPool2d(2))
-            else:
+        for width, count in VGG16_BLOCKS:
+            for _ in range(count):
                 layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
                 channels = width
+            layers.append(nn.MaxPool2d(2))
     return [*layers, nn.Flatten(), *classifier, nn.LazyLinear(1000)]
 
 

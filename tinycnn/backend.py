@@ -187,8 +187,7 @@ def convolution(kernels: Kernels, algorithm: str, phase: str, geometry: Any) -> 
         raise ValueError(
             f"the {kernels.name} backend has no {algorithm} convolution; it has {_listed(kernels.algorithms)}"
         )
-    kernel: Callable[..., Array] = getattr(getattr(kernels, f"conv_{algorithm}"), phase)
-    return kernel
+    return getattr(getattr(kernels, f"conv_{algorithm}"), phase)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -135,8 +135,7 @@ class Function:
                 f"{_name(self)}.backward returned a gradient of shape {gradient.shape} for input {index} of shape "
                 f"{tensor.shape}: a gradient has its input's shape (sum over the axes that were broadcast)"
             )
-        checked: Array = gradient.astype(tensor.dtype, copy=False)
-        return checked
+        return gradient.astype(tensor.dtype, copy=False)
 
     def free(self) -> None:
         """Drop the inputs and all that forward kept."""

@@ -157,8 +157,7 @@ class Tensor:
         """The value of a tensor with one entry, as a Python number."""
         if self.size != 1:
             raise ValueError(f"item() needs a tensor with one entry, this one has shape {self.shape}")
-        value: float = self._data.item()
-        return value
+        return self._data.item()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -276,8 +275,7 @@ def _comparison(name: str) -> Callable[[Tensor, Any], Array]:
     compare = getattr(operator, name)
 
     def method(self: Tensor, other: Any) -> Array:
-        result: Array = compare(self.data, _plain(other))
-        return result
+        return compare(self.data, _plain(other))
 
     method.__doc__ = f"Entry by entry, as a plain boolean array: there is no gradient. See operator.{name}."
     return method

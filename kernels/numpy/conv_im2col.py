@@ -93,8 +93,7 @@ def batches(x: Array, geometry: ConvGeometry) -> Iterator[slice]:
 
 def size(images: slice) -> int:
     """Number of images in a slice of the batch."""
-    count: int = images.stop - images.start
-    return count
+    return images.stop - images.start
 
 
 def _weight_matrix(weight: Array, geometry: ConvGeometry) -> Array:

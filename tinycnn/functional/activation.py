@@ -16,12 +16,11 @@ class ReLU(Function):
     """max(x, 0): the gradient passes where the output is positive."""
 
     def forward(self, x: Array) -> Array:
-        self.y: Array = self.kernels.relu_forward(x)
+        self.y = self.kernels.relu_forward(x)
         return self.y
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.relu_backward(grad, self.y)
-        return dx
+        return self.kernels.relu_backward(grad, self.y)
 
 
 class LeakyReLU(Function):
@@ -32,36 +31,32 @@ class LeakyReLU(Function):
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        y: Array = self.kernels.leaky_relu_forward(x, self.negative_slope)
-        return y
+        return self.kernels.leaky_relu_forward(x, self.negative_slope)
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.leaky_relu_backward(grad, self.x, self.negative_slope)
-        return dx
+        return self.kernels.leaky_relu_backward(grad, self.x, self.negative_slope)
 
 
 class Tanh(Function):
     """tanh(x), with derivative 1 − tanh²(x)."""
 
     def forward(self, x: Array) -> Array:
-        self.y: Array = self.kernels.tanh_forward(x)
+        self.y = self.kernels.tanh_forward(x)
         return self.y
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.tanh_backward(grad, self.y)
-        return dx
+        return self.kernels.tanh_backward(grad, self.y)
 
 
 class Sigmoid(Function):
     """1 / (1 + e^−x), with derivative y · (1 − y)."""
 
     def forward(self, x: Array) -> Array:
-        self.y: Array = self.kernels.sigmoid_forward(x)
+        self.y = self.kernels.sigmoid_forward(x)
         return self.y
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.sigmoid_backward(grad, self.y)
-        return dx
+        return self.kernels.sigmoid_backward(grad, self.y)
 
 
 class Softmax(Function):
@@ -71,12 +66,11 @@ class Softmax(Function):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        self.y: Array = self.kernels.softmax_forward(x, self.axis)
+        self.y = self.kernels.softmax_forward(x, self.axis)
         return self.y
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.softmax_backward(grad, self.y, self.axis)
-        return dx
+        return self.kernels.softmax_backward(grad, self.y, self.axis)
 
 
 class LogSoftmax(Function):
@@ -86,12 +80,11 @@ class LogSoftmax(Function):
         self.axis = axis
 
     def forward(self, x: Array) -> Array:
-        self.y: Array = self.kernels.log_softmax_forward(x, self.axis)
+        self.y = self.kernels.log_softmax_forward(x, self.axis)
         return self.y
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.log_softmax_backward(grad, self.y, self.axis)
-        return dx
+        return self.kernels.log_softmax_backward(grad, self.y, self.axis)
 
 
 def relu(x: Any) -> Tensor:

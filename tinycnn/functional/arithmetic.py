@@ -271,7 +271,6 @@ def astype(a: Any, dtype: Any) -> Tensor:
 for _name, _operation in (("add", add), ("sub", sub), ("mul", mul), ("truediv", div), ("pow", pow)):
 
     def _reflected(self: Tensor, other: Any, operation: Any = _operation) -> Tensor:
-        result: Tensor = operation(other, self)
-        return result
+        return operation(other, self)
 
     setattr(Tensor, f"__r{_name}__", _reflected)

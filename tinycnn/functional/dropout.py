@@ -19,12 +19,10 @@ class Dropout(Function):
 
     def forward(self, x: Array) -> Array:
         self.mask = self.kernels.dropout_mask(x.shape, self.p, self.key)
-        y: Array = self.kernels.dropout_forward(x, self.mask, self.p)
-        return y
+        return self.kernels.dropout_forward(x, self.mask, self.p)
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.dropout_backward(grad, self.mask, self.p)
-        return dx
+        return self.kernels.dropout_backward(grad, self.mask, self.p)
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Tensor:

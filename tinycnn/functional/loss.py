@@ -23,13 +23,11 @@ class CrossEntropy(Function):
         self.q = q
 
     def forward(self, logits: Array) -> Array:  # (N, C, …) -> (N, …)
-        loss: Array
         loss, self.log_p = self.kernels.cross_entropy_forward(logits, self.q)
         return loss
 
     def backward(self, grad: Array) -> Array:  # (N, …) -> (N, C, …)
-        dlogits: Array = self.kernels.cross_entropy_backward(grad, self.log_p, self.q)
-        return dlogits
+        return self.kernels.cross_entropy_backward(grad, self.log_p, self.q)
 
 
 class SquaredError(Function):
@@ -54,8 +52,7 @@ class BCEWithLogits(Function):
         self.x, self.target = x, target
         self.log_weight = 1 + (self.pos_weight - 1) * target
         softplus = np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0)  # log(1 + e^−x), which cannot overflow
-        loss: Array = (1 - target) * x + self.log_weight * softplus
-        return loss
+        return (1 - target) * x + self.log_weight * softplus
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
         need_x, need_target = self.needs_input_grad

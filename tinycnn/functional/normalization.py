@@ -20,13 +20,11 @@ class LocalResponseNorm(Function):
 
     def forward(self, x: Array) -> Array:
         self.x = x
-        y: Array
         y, self.d = self.kernels.lrn_forward(x, self.size, self.scale, self.beta, self.k)
         return y
 
     def backward(self, grad: Array) -> Array:
-        dx: Array = self.kernels.lrn_backward(grad, self.x, self.d, self.size, self.scale, self.beta)
-        return dx
+        return self.kernels.lrn_backward(grad, self.x, self.d, self.size, self.scale, self.beta)
 
 
 class BatchNorm(Function):
@@ -39,16 +37,13 @@ class BatchNorm(Function):
         self.mean: Array
         self.variance: Array
         self.mean, self.variance = self.running or self.kernels.batch_statistics(x)
-        self.normalised: Array
         self.normalised, self.inverse_std = self.kernels.batch_norm_forward(x, self.mean, self.variance, self.eps)
         return self.normalised
 
     def backward(self, grad: Array) -> Array:
         if self.running is not None:
-            constant: Array = grad * self.inverse_std.reshape(1, -1, *(1,) * (grad.ndim - 2))
-            return constant
-        dx: Array = self.kernels.batch_norm_backward(grad, self.normalised, self.inverse_std)
-        return dx
+            return grad * self.inverse_std.reshape(1, -1, *(1,) * (grad.ndim - 2))
+        return self.kernels.batch_norm_backward(grad, self.normalised, self.inverse_std)
 
 
 def local_response_norm(

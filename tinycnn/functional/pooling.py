@@ -22,13 +22,11 @@ class MaxPool2d(Function):
         self.geometry = geometry
 
     def forward(self, x: Array) -> Array:  # (N, C, H, W) -> (N, C, P, Q)
-        y: Array
         y, self.winner = self.kernels.max_pool2d_forward(x, self.geometry)
         return y
 
     def backward(self, grad: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
-        dx: Array = self.kernels.max_pool2d_backward(grad, self.winner, self.geometry)
-        return dx
+        return self.kernels.max_pool2d_backward(grad, self.winner, self.geometry)
 
 
 class AvgPool2d(Function):
@@ -38,12 +36,10 @@ class AvgPool2d(Function):
         self.geometry, self.include_pad = geometry, include_pad
 
     def forward(self, x: Array) -> Array:  # (N, C, H, W) -> (N, C, P, Q)
-        y: Array = self.kernels.avg_pool2d_forward(x, self.geometry, self.include_pad)
-        return y
+        return self.kernels.avg_pool2d_forward(x, self.geometry, self.include_pad)
 
     def backward(self, grad: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
-        dx: Array = self.kernels.avg_pool2d_backward(grad, self.geometry, self.include_pad)
-        return dx
+        return self.kernels.avg_pool2d_backward(grad, self.geometry, self.include_pad)
 
 
 class LPPool2d(Function):
@@ -54,12 +50,11 @@ class LPPool2d(Function):
 
     def forward(self, x: Array) -> Array:  # (N, C, H, W) -> (N, C, P, Q)
         self.x = x
-        self.y: Array = self.kernels.lp_pool2d_forward(x, self.geometry, self.norm_type)
+        self.y = self.kernels.lp_pool2d_forward(x, self.geometry, self.norm_type)
         return self.y
 
     def backward(self, grad: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
-        dx: Array = self.kernels.lp_pool2d_backward(grad, self.x, self.y, self.geometry, self.norm_type)
-        return dx
+        return self.kernels.lp_pool2d_backward(grad, self.x, self.y, self.geometry, self.norm_type)
 
 
 class AdaptiveAvgPool2d(Function):
@@ -70,12 +65,10 @@ class AdaptiveAvgPool2d(Function):
 
     def forward(self, x: Array) -> Array:  # (N, C, H, W) -> (N, C, P, Q)
         self.input_size = x.shape[2:]
-        y: Array = self.kernels.adaptive_avg_pool2d_forward(x, self.size)
-        return y
+        return self.kernels.adaptive_avg_pool2d_forward(x, self.size)
 
     def backward(self, grad: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
-        dx: Array = self.kernels.adaptive_avg_pool2d_backward(grad, self.input_size)
-        return dx
+        return self.kernels.adaptive_avg_pool2d_backward(grad, self.input_size)
 
 
 class MaxUnpool2d(Function):
@@ -85,12 +78,10 @@ class MaxUnpool2d(Function):
         self.indices, self.size = indices, size
 
     def forward(self, x: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
-        y: Array = self.kernels.max_unpool2d_forward(x, self.indices, self.size)
-        return y
+        return self.kernels.max_unpool2d_forward(x, self.indices, self.size)
 
     def backward(self, grad: Array) -> Array:  # (N, C, H, W) -> (N, C, P, Q)
-        dx: Array = self.kernels.max_unpool2d_backward(grad, self.indices)
-        return dx
+        return self.kernels.max_unpool2d_backward(grad, self.indices)
 
 
 def max_pool2d(

@@ -22,8 +22,7 @@ class Sum(Function):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        total: Array = x.sum(self.dims, keepdims=self.keepdim)
-        return total
+        return x.sum(self.dims, keepdims=self.keepdim)
 
     def backward(self, grad: Array) -> Array:
         if not self.keepdim:
@@ -39,8 +38,7 @@ class Mean(Function):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        mean: Array = x.mean(self.dims, keepdims=self.keepdim)
-        return mean
+        return x.mean(self.dims, keepdims=self.keepdim)
 
     def backward(self, grad: Array) -> Array:
         if not self.keepdim:

@@ -48,8 +48,7 @@ class GetItem(Function):
 
     def forward(self, x: Array) -> Array:
         self.shape = x.shape
-        y: Array = x[self.index]
-        return y
+        return x[self.index]
 
     def backward(self, grad: Array) -> Array:
         dx = np.zeros_like(grad, shape=self.shape)

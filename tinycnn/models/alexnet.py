@@ -39,8 +39,7 @@ class AlexNet(Module):
 
     def forward(self, x: Any) -> Tensor:
         """(N, 3, H, W) -> logits (N, num_classes)."""
-        logits: Tensor = self.classifier(self.flatten(self.avgpool(self.features(x))))
-        return logits
+        return self.classifier(self.flatten(self.avgpool(self.features(x))))
 
 
 def alexnet(variant: str = "2012", num_classes: int = 1000, dropout: float = 0.5) -> AlexNet:

@@ -57,8 +57,7 @@ class LeNet5(Sequential):
         if x.shape[1:] != (1, 32, 32):
             hint = ": pad MNIST's 28x28 with F.pad(x, (2, 2, 2, 2))" if x.shape[-2:] == (28, 28) else ""
             raise ValueError(f"LeNet-5 expected input (N, 1, 32, 32), got {x.shape}{hint}")
-        y: Tensor = super().forward(x)
-        return y
+        return super().forward(x)
 
 
 def lenet5(variant: str = "modern", num_classes: int = 10) -> Module:

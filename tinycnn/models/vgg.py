@@ -70,8 +70,7 @@ class VGG(Module):
 
     def forward(self, x: Any) -> Tensor:
         """(N, 3, 224, 224) -> logits (N, num_classes); other sizes from 32 on are pooled to the same features."""
-        logits: Tensor = self.classifier(self.flatten(self.avgpool(self.features(x))))
-        return logits
+        return self.classifier(self.flatten(self.avgpool(self.features(x))))
 
     def _initialise(self) -> None:
         """He's rule for the convolutions, N(0, 0.01²) for the full layers, biases 0.

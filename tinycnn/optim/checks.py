@@ -77,8 +77,7 @@ def array_like(owner: str, name: str, value: Any, like: Array) -> Array:
             f"{owner}: {name!r} of the state is {value.dtype} of shape {value.shape}, but its parameter is "
             f"{like.dtype} of shape {like.shape}: make the model that the state was saved with"
         )
-    copied: Array = np.array(value, order="C", like=like)
-    return copied
+    return np.array(value, order="C", like=like)
 
 
 def _number(

@@ -28,13 +28,18 @@ def as_array(value: Any) -> Array:
     ------
     TypeError
         When the result does not hold real numbers or booleans.
+    ValueError
+        For a ragged list.
     """
     if is_array(value):
         array = value
     elif isinstance(value, np.generic):
         array = np.asarray(value)
     else:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of different lengths
+            raise ValueError("a Tensor needs rows of equal length, got a ragged list") from None
         if array.dtype.kind in "fiu" and not _holds_arrays(value):
             array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":

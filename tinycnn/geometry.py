@@ -255,7 +255,7 @@ def conv_geometry(
     top, bottom, left, right = _conv_pads(name, padding, (R, S), stride, dilation)
     rows = Axis(H, R, stride[0], top, bottom, dilation[0])
     columns = Axis(W, S, stride[1], left, right, dilation[1])
-    _require_fit(name, "kernel", rows, columns, "a smaller kernel")
+    _require_fit(name, "kernel", rows, columns, " or a smaller kernel")
     return ConvGeometry(rows, columns, N, C, K, groups)
 
 
@@ -288,7 +288,7 @@ def pool_geometry(
         )
     rows = Axis(H, R, stride[0], top, bottom, 1, ceil_mode)
     columns = Axis(W, S, stride[1], left, right, 1, ceil_mode)
-    _require_fit(name, "window", rows, columns, "a smaller kernel_size, or F.global_max_pool2d for one value a channel")
+    _require_fit(name, "window", rows, columns, ", a smaller kernel_size, or F.global_max_pool2d for one value a channel")
     return PoolGeometry(rows, columns)
 
 
@@ -382,7 +382,7 @@ def _require_fit(name: str, what: str, rows: Axis, columns: Axis, remedy: str) -
     more = tuple(_enough(axis) for axis in (rows, columns))
     advice = more[0] if more[0] == more[1] else more
     raise ValueError(
-        f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={advice}, {remedy}."
+        f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={advice}{remedy}."
     )
 
 

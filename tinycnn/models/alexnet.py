@@ -38,7 +38,16 @@ class AlexNet(Module):
         self.features, self.avgpool, self.flatten, self.classifier = features, pool, Flatten(), classifier
 
     def forward(self, x: Any) -> Tensor:
-        """(N, 3, H, W) -> logits (N, num_classes)."""
+        """(N, 3, H, W) -> logits (N, num_classes).
+
+        Raises
+        ------
+        ValueError
+            For images of another size than 227x227 where nothing pools the features to 6x6.
+        """
+        if isinstance(self.avgpool, Identity) and x.shape[1:] != (3, 227, 227):
+            hint = ": the paper says 224, its arithmetic needs 227" if x.shape[1:] == (3, 224, 224) else ""
+            raise ValueError(f"this AlexNet expected input (N, 3, 227, 227), got {x.shape}{hint}")
         return self.classifier(self.flatten(self.avgpool(self.features(x))))
 
 

@@ -55,7 +55,8 @@ class LeNet5(Sequential):
             For images of another size.
         """
         if x.shape[1:] != (1, 32, 32):
-            hint = ": pad MNIST's 28x28 with F.pad(x, (2, 2, 2, 2))" if x.shape[-2:] == (28, 28) else ""
+            mnist = x.shape[-2:] == (28, 28)
+            hint = ": pad MNIST's 28x28 with F.pad(x.reshape(-1, 1, 28, 28), (2, 2, 2, 2))" if mnist else ""
             raise ValueError(f"LeNet-5 expected input (N, 1, 32, 32), got {x.shape}{hint}")
         return super().forward(x)
 

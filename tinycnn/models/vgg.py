@@ -69,7 +69,15 @@ class VGG(Module):
         self._initialise()
 
     def forward(self, x: Any) -> Tensor:
-        """(N, 3, 224, 224) -> logits (N, num_classes); other sizes from 32 on are pooled to the same features."""
+        """(N, 3, 224, 224) -> logits (N, num_classes); other sizes from 32 on are pooled to the same features.
+
+        Raises
+        ------
+        ValueError
+            For images smaller than 32x32 or without three channels.
+        """
+        if len(x.shape) != 4 or x.shape[1] != 3 or min(x.shape[2:]) < 32:
+            raise ValueError(f"VGG expected input (N, 3, 224, 224), or another size from 32 on, got {x.shape}")
         return self.classifier(self.flatten(self.avgpool(self.features(x))))
 
     def _initialise(self) -> None:

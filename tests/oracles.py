@@ -1,4 +1,4 @@
-"""Independent implementations to be held against, and real data: absent means skipped, except where CI requires them."""
+"""Independent implementations to be held against, and real data: skipped where absent, but required in CI."""
 
 import importlib
 import os

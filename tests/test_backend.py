@@ -30,7 +30,7 @@ def test_without_a_block_the_choice_stays():
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="backend 'torch' is not available here; there is .*numpy"):
+    with pytest.raises(ValueError, match=r"backend 'torch' is not available here; there is .*numpy"):
         tc.use_backend("torch")
     with pytest.raises(ValueError, match="algorithm 'fast' is unknown; the names are auto, direct, im2col"):
         tc.use_algorithm("fast")
@@ -56,10 +56,9 @@ def test_the_algorithm_in_force_is_the_one_that_runs(monkeypatch):
         module = getattr(kernels, f"conv_{name}")
         forward = module.forward
         monkeypatch.setattr(module, "forward", lambda *a, name=name, forward=forward: ran.append(name) or forward(*a))
-    with tc.use_backend("numpy"):
-        with tc.use_algorithm("direct"):
-            F.conv2d(x, w)
-            F.conv2d(x, w, algorithm="im2col")
+    with tc.use_backend("numpy"), tc.use_algorithm("direct"):
+        F.conv2d(x, w)
+        F.conv2d(x, w, algorithm="im2col")
     assert ran == ["direct", "im2col"]
 
 

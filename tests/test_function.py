@@ -98,7 +98,7 @@ def test_second_backward_says_so_and_changes_nothing():
     y = a * a
     y.backward()
     before = a.grad.copy()
-    with pytest.raises(RuntimeError, match="backward went through this Mul before.*run the forward pass again"):
+    with pytest.raises(RuntimeError, match=r"backward went through this Mul before.*run the forward pass again"):
         y.backward()
     np.testing.assert_array_equal(a.grad, before)
 

@@ -288,7 +288,9 @@ def pool_geometry(
         )
     rows = Axis(H, R, stride[0], top, bottom, 1, ceil_mode)
     columns = Axis(W, S, stride[1], left, right, 1, ceil_mode)
-    _require_fit(name, "window", rows, columns, ", a smaller kernel_size, or F.global_max_pool2d for one value a channel")
+    _require_fit(
+        name, "window", rows, columns, ", a smaller kernel_size, or F.global_max_pool2d for one value a channel"
+    )
     return PoolGeometry(rows, columns)
 
 
@@ -381,9 +383,7 @@ def _require_fit(name: str, what: str, rows: Axis, columns: Axis, remedy: str) -
     given = f"padding {padding[0] if len(set(padding)) == 1 else padding}"
     more = tuple(_enough(axis) for axis in (rows, columns))
     advice = more[0] if more[0] == more[1] else more
-    raise ValueError(
-        f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={advice}{remedy}."
-    )
+    raise ValueError(f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={advice}{remedy}.")
 
 
 def _enough(axis: Axis) -> int:

@@ -1,9 +1,9 @@
 """Softmax and cross-entropy as one operation: stable, and with the simplest gradient in deep learning, p − q."""
 
 import numpy as np
-from tinycnn.kernels.numpy.activation import log_softmax_forward
 
 from tinycnn.arrays import Array
+from tinycnn.kernels.numpy.activation import log_softmax_forward
 
 
 def cross_entropy_forward(logits: Array, q: Array) -> tuple[Array, Array]:

@@ -70,7 +70,7 @@ def test_constants_and_unknown_names():
     assert (init.ones_(t).data == 1).all()
     assert (init.zeros_(t).data == 0).all()
     assert (init.constant_(t, 2.5).data == 2.5).all()
-    with pytest.raises(ValueError, match="nonlinearity must be one of .*, got 'gelu'"):
+    with pytest.raises(ValueError, match=r"nonlinearity must be one of .*, got 'gelu'"):
         init.kaiming_normal_(t, nonlinearity="gelu")
     with pytest.raises(ValueError, match="mode must be 'fan_in' or 'fan_out', got 'avg'"):
         init.kaiming_normal_(t, mode="avg")

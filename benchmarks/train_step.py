@@ -25,6 +25,7 @@ import numpy as np
 from tinycnn.arrays import Array
 from tinycnn.version import __version__
 
+PAUSE = 0.1  # seconds between turns: idle threads of a BLAS or OpenMP spin for a while, and would take the other's core
 Step = Callable[[], Any]
 INPUTS = {"lenet5": ((1, 32, 32), 10), "alexnet": ((3, 227, 227), 1000), "vgg16": ((3, 224, 224), 1000)}
 VGG16_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
@@ -156,6 +157,7 @@ def measure(model: str, batch: int, sides: list[str], rounds: int, warmup: int, 
     for turn in range(warmup + rounds):
         for side, pipe in pipes.items():
             assert pipe.stdin is not None and pipe.stdout is not None  # noqa: PT018
+            time.sleep(PAUSE)
             pipe.stdin.write("step\n")
             pipe.stdin.flush()
             taken = float(pipe.stdout.readline())

@@ -177,6 +177,49 @@ def test_a_change_in_place_of_saved_data_is_seen(change):
         y.backward()
 
 
+@pytest.mark.parametrize("operation", [F.sigmoid, F.tanh, F.relu, tc.Tensor.exp, tc.Tensor.sqrt, F.softmax])
+def test_a_change_in_place_of_a_saved_output_is_seen(operation):
+    y = operation(leaf(1.0, 2.0))
+    y.data *= 10
+    with pytest.raises(RuntimeError, match=r"the output of .* was changed in place"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("view", [lambda t: t.reshape(2, 1), lambda t: t.T, lambda t: t[::-1], lambda t: t.detach()])
+def test_a_change_in_place_is_seen_through_views(view):
+    a, b = leaf(2.0, 3.0), leaf(4.0, 5.0)
+    y = (a * b).sum()
+    with tc.no_grad():
+        view(a)[0] = 9.0
+    with pytest.raises(RuntimeError, match="input 0 of Mul was changed in place"):
+        y.backward()
+
+
+def test_an_optimizer_step_is_seen_by_layers_that_use_a_view_of_their_weight():
+    layer = tc.nn.Conv1d(1, 1, 3)
+    x = tc.Tensor(np.ones((1, 1, 5), np.float32), requires_grad=True)
+    first, second = layer(x).sum(), layer(x).sum()
+    first.backward()
+    tc.optim.SGD(layer.parameters(), lr=0.1).step()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        second.backward()
+
+
+def test_a_gradient_is_never_the_data_itself():
+    class HalfSquare(Function):
+        def forward(self, x):
+            self.x = x
+            return np.asarray((x * x).sum() / 2)
+
+        def backward(self, grad):
+            return self.x
+
+    a = leaf(1.0, 2.0)
+    HalfSquare()(a).backward()
+    assert not np.shares_memory(a.grad, a.data)
+    np.testing.assert_array_equal(a.grad, [1, 2])
+
+
 def test_a_change_of_data_that_backward_does_not_need_is_no_error():
     a, b = leaf(2.0), leaf(5.0)
     y = a + b

@@ -87,10 +87,21 @@ def test_an_array_is_not_updated_in_place_by_a_tensor():
 
 
 def test_other_numpy_functions_see_the_plain_array():
-    t = tc.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    t = tc.Tensor([[1.0, 2.0], [3.0, 4.0]])
     assert np.sum(t) == 10
-    assert np.allclose(t, t.data)
     np.testing.assert_array_equal(np.concatenate([t, t]), np.concatenate([t.data, t.data]))
+
+
+def test_other_numpy_functions_are_refused_only_where_they_would_cut_a_gradient_off():
+    t = tc.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    assert np.allclose(t, t.data)
+    assert np.shape(t) == (2, 2)
+    assert np.argmax(t) == 3
+    for function in (np.sum, np.mean, lambda t: np.concatenate([t, t]), lambda t: np.split(t, 2)):
+        with pytest.raises(TypeError, match=r"np\.\w+ has no backward pass here: use a tensor operation"):
+            function(t)
+    with tc.no_grad():
+        assert np.sum(t) == 10
 
 
 @pytest.mark.parametrize("number", [2, 2.0, np.float64(2), np.int64(2), np.float32(2)], ids=lambda n: type(n).__name__)
@@ -99,6 +110,30 @@ def test_numbers_never_widen_a_float32_tensor(number):
     for result in (t + number, number + t, t * number, number / t, t**number, number**t, t - number, number - t):
         assert isinstance(result, tc.Tensor)
         assert result.dtype == np.float32
+
+
+def test_lists_and_integers_take_the_tensors_dtype():
+    wide = tc.Tensor(np.zeros(2)) + [0.1, 0.2]
+    np.testing.assert_array_equal(wide.data, [0.1, 0.2])
+    large = tc.Tensor(np.array([2**31 + 1])) + 1
+    assert large.dtype == np.int64
+    assert large.data[0] == 2**31 + 2
+    assert (tc.Tensor(np.array([1])) * 0.5).dtype == np.float32
+    assert (tc.Tensor([1.0]) * tc.Tensor(np.array([3]))).dtype == np.float32
+
+
+def test_a_tensor_in_a_graph_never_becomes_one_of_integers():
+    t = tc.Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match="only floating-point tensors have gradients, got int64"):
+        t.data = np.array([1])
+    assert t.data[0] == 1.0
+    assert t.dtype == np.float32
+
+
+def test_assigning_a_value_that_has_a_graph_is_refused():
+    buffer, w = tc.Tensor([0.0, 0.0]), tc.Tensor([1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="would lose a gradient"):
+        buffer[0] = w.sum()
 
 
 def test_comparisons_give_plain_boolean_arrays():
@@ -146,7 +181,7 @@ def test_repr_shows_values_dtype_and_gradient():
 
 def test_assignment_in_place_is_refused_in_a_graph_and_allowed_outside():
     t = tc.Tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(RuntimeError, match="not assigned to in place"):
+    with pytest.raises(RuntimeError, match="assigning in place would lose a gradient"):
         t[0] = 5.0
     with tc.no_grad():
         t[0] = 5.0

@@ -40,7 +40,7 @@ def as_array(value: Any) -> Array:
             array = np.asarray(value)
         except ValueError:  # rows of different lengths
             raise ValueError("a Tensor needs rows of equal length, got a ragged list") from None
-        if array.dtype.kind in "fiu" and not _holds_arrays(value):
+        if array.dtype.kind in "fiu" and is_plain(value):
             array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise TypeError(
@@ -52,8 +52,18 @@ def as_array(value: Any) -> Array:
     return array
 
 
-def _holds_arrays(value: Any) -> bool:
-    """Whether a nested list carries NumPy values, whose dtype was chosen on purpose."""
+def is_plain(value: Any) -> bool:
+    """Whether ``value`` is a number or a nested list of Python numbers: nothing whose dtype was chosen on purpose."""
+    if isinstance(value, np.generic):
+        return True
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
-    return hasattr(value, "__array__")
+    return isinstance(value, (int, float, list, tuple)) and not isinstance(value, np.generic)
+
+
+def owner(array: Array) -> Array:
+    """The array whose memory ``array`` is a view of, or itself."""
+    base = array.base
+    while base is not None and is_array(base):  # NumPy's base may also be a buffer that is no array, such as bytes
+        array, base = base, base.base
+    return array

@@ -82,6 +82,8 @@ class _Choice:
 def use_backend(name: str) -> _Choice:
     """Choose the backend for arrays in main memory: a setter, or a context manager that restores the last choice.
 
+    The choice holds for all threads of the process.
+
     Parameters
     ----------
     name
@@ -105,6 +107,8 @@ def use_backend(name: str) -> _Choice:
 
 def use_algorithm(name: str) -> _Choice:
     """Choose the algorithm for convolutions: a setter, or a context manager that restores the last choice.
+
+    The choice holds for all threads of the process.
 
     Parameters
     ----------

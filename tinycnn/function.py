@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, is_array, owner
 from tinycnn.backend import Kernels, kernels_for
 from tinycnn.hooks import watched
 
@@ -29,7 +29,8 @@ class Function:
 
     Hyper-parameters go to ``__init__``. ``forward(self, *arrays)`` takes and returns arrays and keeps on ``self`` what
     backward needs. ``backward(self, grad)`` takes the gradient of the output and returns one gradient per input (a bare
-    array for a single input), None where ``self.needs_input_grad[i]`` is false. Calling the instance on Tensors runs
+    array for a single input), None where ``self.needs_input_grad[i]`` is false; it does not write to ``grad``, which
+    other nodes may share. Calling the instance on Tensors runs
     forward; an instance is one node and is called once.
 
     Attributes
@@ -63,7 +64,7 @@ class Function:
     needs_input_grad: tuple[bool, ...] = ()
     kernels: Kernels
     _state = "new"  # then "called", then "freed"
-    _saved_versions: tuple[tuple[int, int], ...] = ()
+    _watched_data: tuple[tuple[str, list[int], int], ...] = ()  # what backward needs, its changes, how many at forward
 
     @property
     def multiply_adds(self) -> int:
@@ -88,11 +89,15 @@ class Function:
                 raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
             array = np.asarray(array)
         output = Tensor(array)
+        for tensor in inputs:
+            if owner(tensor.data) is owner(array):  # a view: to change one is to change the other
+                output.changes = tensor.changes
         self._state = "called"
         if any(self.needs_input_grad):
+            kept = {id(owner(value)) for value in vars(self).values() if is_array(value)}
+            named = [(f"input {i}", tensor) for i, tensor in enumerate(inputs)] + [("the output", output)]
+            self._watched_data = tuple((n, t.changes, t.changes[0]) for n, t in named if id(owner(t.data)) in kept)
             self.inputs = inputs
-            kept = {id(value) for value in vars(self).values() if is_array(value)}
-            self._saved_versions = tuple((i, t.version) for i, t in enumerate(inputs) if id(t.data) in kept)
             output.requires_grad, output.creator = True, self
         return output
 
@@ -103,11 +108,11 @@ class Function:
                 f"backward went through this {_name(self)} before, and what it had kept was freed: "
                 "add the losses and call backward once, or run the forward pass again"
             )
-        for index, version in self._saved_versions:
-            if self.inputs[index].version != version:
+        for name, changes, at_forward in self._watched_data:
+            if changes[0] != at_forward:
                 raise RuntimeError(
-                    f"input {index} of {_name(self)} was changed in place after the forward pass, but its backward "
-                    "needs the old values: change a copy, or change it after backward"
+                    f"{name} of {_name(self)} was changed in place after the forward pass, but its backward needs the "
+                    "old values: change a copy, or change it after backward"
                 )
 
     def input_gradients(self, grad: Array) -> list[Array | None]:
@@ -135,7 +140,8 @@ class Function:
                 f"{_name(self)}.backward returned a gradient of shape {gradient.shape} for input {index} of shape "
                 f"{tensor.shape}: a gradient has its input's shape (sum over the axes that were broadcast)"
             )
-        return gradient.astype(tensor.dtype, copy=False)
+        is_kept = any(gradient is kept for kept in (tensor.data, *vars(self).values()))
+        return gradient.astype(tensor.dtype, copy=is_kept)  # data and a gradient change at different times
 
     def free(self) -> None:
         """Drop the inputs and all that forward kept."""

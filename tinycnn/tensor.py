@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tinycnn.arrays import Array, as_array
+from tinycnn.arrays import Array, as_array, is_plain
 from tinycnn.function import Function, is_grad_enabled
 from tinycnn.function import backward as walk_back
 
@@ -52,11 +52,11 @@ class Tensor:
     array([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_data", "_requires_grad", "creator", "grad", "retains_grad", "version")
+    __slots__ = ("__weakref__", "_data", "_requires_grad", "changes", "creator", "grad", "retains_grad")
 
     def __init__(self, data: Any, requires_grad: bool = False):
         self._data = data.data if isinstance(data, Tensor) else as_array(data)
-        self.version = 0
+        self.changes = [0]  # how often the data was changed; views of the same data share the list
         self.grad: Array | None = None
         self.creator: Function | None = None
         self.retains_grad = False
@@ -69,8 +69,11 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        self._data = as_array(value)
-        self.version += 1
+        array = as_array(value)
+        if self.requires_grad:
+            _require_floating(array)
+        self._data = array
+        self.changes[0] += 1
 
     @property
     def requires_grad(self) -> bool:
@@ -79,8 +82,8 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and self.dtype.kind != "f":
-            raise TypeError(f"only floating-point tensors have gradients, got {self.dtype}: use x.astype(np.float32)")
+        if value:
+            _require_floating(self._data)
         self._requires_grad = bool(value)
 
     @property
@@ -147,11 +150,9 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array in a Tensor that no graph leads to."""
-        return Tensor(self._data)
-
-    def numpy(self) -> Array:
-        """The array itself; no copy."""
-        return self._data
+        alone = Tensor(self._data)
+        alone.changes = self.changes
+        return alone
 
     def item(self) -> float:
         """The value of a tensor with one entry, as a Python number."""
@@ -179,13 +180,13 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self.requires_grad and is_grad_enabled():
+        value = as_tensor(value, like=self)
+        if (self.requires_grad or value.requires_grad) and is_grad_enabled():
             raise RuntimeError(
-                "a tensor that requires a gradient is not assigned to in place: "
-                "compute a new one, or assign under no_grad()"
+                "assigning in place would lose a gradient: compute a new tensor, or assign under no_grad()"
             )
-        self._data[index] = as_tensor(value)._data
-        self.version += 1
+        self._data[index] = value._data
+        self.changes[0] += 1
 
     def __repr__(self) -> str:
         text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=100)
@@ -213,8 +214,15 @@ class Tensor:
         return getattr(ufunc, method)(*(x.data if isinstance(x, Tensor) else x for x in inputs), **options)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        """Other NumPy functions see the plain array, as ``np.asarray(t)`` gives it, and no gradient."""
-        return function(*(_plain(x) for x in args), **{name: _plain(x) for name, x in kwargs.items()})
+        """Other NumPy functions see the plain array; where that would cut a gradient off, they are refused."""
+        result = function(*(_plain(x) for x in args), **{name: _plain(x) for name, x in kwargs.items()})
+        first = result[0] if isinstance(result, (tuple, list)) and result else result
+        if self.requires_grad and is_grad_enabled() and getattr(first, "dtype", np.dtype(bool)).kind == "f":
+            raise TypeError(
+                f"np.{function.__name__} has no backward pass here: use a tensor operation such as tc.cat or t.sum(), "
+                "or t.data where no gradient is wanted"
+            )
+        return result
 
     if TYPE_CHECKING:
         # Attached by the files of functional/ through tensor_method; listed for readers, editors and type checkers.
@@ -288,14 +296,21 @@ for _comparator in ("lt", "le", "eq", "ne", "ge", "gt"):
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     """Return ``value`` as a Tensor.
 
-    A number (Python's or NumPy's) next to a floating-point tensor ``like`` takes its dtype, so that it never widens the
-    result.
+    A number (Python's or NumPy's), or a list of Python numbers, takes the dtype of a floating-point tensor ``like``,
+    and a Python int that of an integer tensor, so that it neither widens nor narrows the result.
     """
     if isinstance(value, Tensor):
         return value
-    if like is not None and like.dtype.kind == "f" and isinstance(value, (int, float, np.number, np.bool_)):
-        return Tensor(like.data.dtype.type(value))
+    if like is not None and like.dtype.kind == "f" and is_plain(value):
+        return Tensor(np.asarray(value).astype(like.dtype))
+    if like is not None and like.dtype.kind in "iu" and isinstance(value, int) and not isinstance(value, bool):
+        return Tensor(np.asarray(value, like.dtype))
     return Tensor(value)
+
+
+def _require_floating(array: Array) -> None:
+    if array.dtype.kind != "f":
+        raise TypeError(f"only floating-point tensors have gradients, got {array.dtype}: use x.astype(np.float32)")
 
 
 def _plain(value: Any) -> Any:

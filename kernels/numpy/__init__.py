@@ -21,7 +21,14 @@ from tinycnn.kernels.numpy.activation import (
 )
 from tinycnn.kernels.numpy.choice import choose_convolution
 from tinycnn.kernels.numpy.dropout import dropout_backward, dropout_forward, dropout_mask
-from tinycnn.kernels.numpy.loss import cross_entropy_backward, cross_entropy_forward
+from tinycnn.kernels.numpy.loss import (
+    bce_with_logits_backward,
+    bce_with_logits_forward,
+    cross_entropy_backward,
+    cross_entropy_forward,
+    kl_div_backward,
+    kl_div_forward,
+)
 from tinycnn.kernels.numpy.normalization import (
     batch_norm_backward,
     batch_norm_forward,
@@ -53,6 +60,8 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "batch_statistics",
+    "bce_with_logits_backward",
+    "bce_with_logits_forward",
     "choose_convolution",
     "conv_direct",
     "conv_im2col",
@@ -62,6 +71,8 @@ __all__ = [
     "dropout_backward",
     "dropout_forward",
     "dropout_mask",
+    "kl_div_backward",
+    "kl_div_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
     "log_softmax_backward",

@@ -8,7 +8,8 @@ over the letters that the result does not have. All three passes are such a cont
     backward_input    dx[n, c, h, w] = Σ_{k, r, s} w[k, c, R−1−r, S−1−s] · window(spread(dy))[n, k, h, w, r, s]
 
 The last is the "full" convolution with the rotated kernel: spread writes dy into an array of zeros, stride cells apart,
-with a border wide enough that each input cell sees every output that it fed.
+with a border wide enough that each input cell sees every output that it fed. Those zeros are multiplied too: an
+infinite weight makes NaN of them, where im2col has no such products.
 """
 
 import numpy as np
@@ -45,11 +46,11 @@ def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
 def windows(x: Array, geometry: ConvGeometry) -> Array:
     """View every window of the padded x: (N, C, H, W) -> (N, G, C/G, P, Q, R, S)."""
     g = geometry
-    top, bottom, left, right = g.padding
-    if any(g.padding):
+    top, bottom, left, right = (max(side, 0) for side in g.padding)  # what is cut off is left out by _view
+    if any((top, bottom, left, right)):
         x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
     x = x.reshape(g.N, g.groups, g.C // g.groups, *x.shape[2:])  # (N, C, H', W') -> (N, G, C/G, H', W')
-    return _view(x, g, g.stride)
+    return _view(x, g, g.stride)[:, :, :, : g.P, : g.Q]
 
 
 def spread(grad: Array, geometry: ConvGeometry) -> Array:

@@ -1,9 +1,9 @@
-"""Softmax and cross-entropy as one operation: stable, and with the simplest gradient in deep learning, p − q."""
+"""Cross-entropy with the softmax or the sigmoid inside: stable, with the simplest gradient in deep learning, p − q."""
 
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.kernels.numpy.activation import log_softmax_forward
+from tinycnn.kernels.numpy.activation import log_softmax_forward, sigmoid_forward
 
 
 def cross_entropy_forward(logits: Array, q: Array) -> tuple[Array, Array]:
@@ -20,3 +20,37 @@ def cross_entropy_backward(grad: Array, log_p: Array, q: Array) -> Array:
     """dlogits = dloss · (Σ q · p − q): (N, …) -> (N, C, …)."""
     total = q.sum(axis=1, keepdims=True)
     return np.expand_dims(grad, 1) * (total * np.exp(log_p) - q)
+
+
+def bce_with_logits_forward(x: Array, target: Array, pos_weight: Array | float) -> Array:
+    """Loss (1 − t) · x + (1 + (w − 1) · t) · log(1 + e^−x), which is −(w·t·log σ(x) + (1 − t)·log(1 − σ(x)))."""
+    return (1 - target) * x + (1 + (pos_weight - 1) * target) * _softplus(-x)
+
+
+def bce_with_logits_backward(grad: Array, x: Array, target: Array, pos_weight: Array | float) -> tuple[Array, Array]:
+    """dx = dy · (1 − t − (1 + (w − 1) · t) · σ(−x)), dt = dy · ((w − 1) · log(1 + e^−x) − x)."""
+    dx = grad * (1 - target - (1 + (pos_weight - 1) * target) * sigmoid_forward(-x))
+    return dx, grad * ((pos_weight - 1) * _softplus(-x) - x)
+
+
+def kl_div_forward(x: Array, target: Array, log_target: bool) -> Array:
+    """Divergence t · (log t − x), entry by entry, 0 where t is 0, even where x is −∞; t is e^target with log_target."""
+    p, log_p = _probabilities(target, log_target)
+    return p * np.where(p == 0, p, log_p - x)
+
+
+def kl_div_backward(grad: Array, x: Array, target: Array, log_target: bool) -> tuple[Array, Array]:
+    """dx = −dy · t, dt = dy · (log t − x + 1), times t again for the logarithm of t."""
+    p, log_p = _probabilities(target, log_target)
+    dt = grad * (log_p - x + 1)
+    return -grad * p, dt * p if log_target else dt
+
+
+def _probabilities(target: Array, log_target: bool) -> tuple[Array, Array]:
+    """The target distribution and its logarithm, which is set to 0 where there is none."""
+    return (np.exp(target), target) if log_target else (target, np.log(np.where(target > 0, target, 1)))
+
+
+def _softplus(x: Array) -> Array:
+    """log(1 + e^x), from e^−|x|, which cannot overflow."""
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)

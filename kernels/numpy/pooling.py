@@ -81,38 +81,55 @@ def window_spread(grad: Array, geometry: PoolGeometry) -> Array:
 
 
 def max_unpool2d_forward(x: Array, indices: Array, size: tuple[int, int]) -> Array:
-    """Put each value back at the position it was the maximum of, zeros elsewhere: (N, C, P, Q) -> (N, C, H, W)."""
-    y = np.zeros_like(x, shape=(*x.shape[:2], size[0] * size[1]))
-    np.put_along_axis(y, indices.reshape(*x.shape[:2], -1), x.reshape(*x.shape[:2], -1), axis=2)
-    return y.reshape(*x.shape[:2], *size)
+    """Put each value back at the position it was the maximum of, zeros elsewhere: (N, C, P, Q) -> (N, C, H, W).
+
+    Where positions repeat, as in windows that overlap, the last value stays.
+    """
+    N, C, P, Q = x.shape
+    y = np.zeros_like(x, shape=(N, C, size[0] * size[1]))
+    np.put_along_axis(y, indices.reshape(N, C, P * Q), x.reshape(N, C, P * Q), axis=2)
+    return y.reshape(N, C, *size)
 
 
 def max_unpool2d_backward(grad: Array, indices: Array) -> Array:
-    """Read the gradient at those positions: (N, C, H, W) -> (N, C, P, Q)."""
-    N, C = grad.shape[:2]
-    taken = np.take_along_axis(grad.reshape(N, C, -1), indices.reshape(N, C, -1), axis=2)
-    return taken.reshape(indices.shape)
+    """Read the gradient at those positions, for the value that stayed at each: (N, C, H, W) -> (N, C, P, Q)."""
+    N, C, P, Q = indices.shape
+    positions = indices.reshape(N, C, P * Q)
+    numbers = np.broadcast_to(np.arange(P * Q), positions.shape)
+    last = np.zeros_like(indices, shape=(N, C, grad.shape[2] * grad.shape[3]))
+    np.put_along_axis(last, positions, numbers, axis=2)
+    stayed = np.take_along_axis(last, positions, axis=2) == numbers
+    taken = np.take_along_axis(grad.reshape(last.shape), positions, axis=2)
+    return np.where(stayed, taken, grad.dtype.type(0)).reshape(indices.shape)
 
 
 def adaptive_avg_pool2d_forward(x: Array, size: tuple[int, int]) -> Array:
-    """Average bins that cover the image evenly, rows @ x @ columnsᵀ: (N, C, H, W) -> (N, C, P, Q)."""
-    rows, columns = (averaging_matrix(n, m, x.dtype) for n, m in zip(x.shape[2:], size, strict=True))
-    return rows @ x @ columns.T
+    """Average bins that cover the image evenly, rows first, then columns: (N, C, H, W) -> (N, C, P, Q)."""
+    N, C, H, W = x.shape
+    rows = np.empty_like(x, shape=(N, C, size[0], W))
+    for p, cells in enumerate(bins(H, size[0])):
+        rows[:, :, p] = x[:, :, cells].mean(2)
+    y = np.empty_like(x, shape=(N, C, *size))
+    for q, cells in enumerate(bins(W, size[1])):
+        y[:, :, :, q] = rows[:, :, :, cells].mean(3)
+    return y
 
 
 def adaptive_avg_pool2d_backward(grad: Array, size: tuple[int, int]) -> Array:
-    """rowsᵀ @ dy @ columns, with the input's size: (N, C, P, Q) -> (N, C, H, W)."""
-    rows, columns = (averaging_matrix(n, m, grad.dtype) for n, m in zip(size, grad.shape[2:], strict=True))
-    return rows.T @ grad @ columns
+    """Share each bin's gradient evenly among its cells, adding where bins overlap: (N, C, P, Q) -> (N, C, H, W)."""
+    N, C, P, Q = grad.shape
+    rows = np.zeros_like(grad, shape=(N, C, P, size[1]))
+    for q, cells in enumerate(bins(size[1], Q)):
+        rows[:, :, :, cells] += grad[:, :, :, q : q + 1] / (cells.stop - cells.start)
+    dx = np.zeros_like(grad, shape=(N, C, *size))
+    for p, cells in enumerate(bins(size[0], P)):
+        dx[:, :, cells] += rows[:, :, p : p + 1] / (cells.stop - cells.start)
+    return dx
 
 
-def averaging_matrix(cells: int, bins: int, dtype: np.dtype) -> Array:
-    """Row i averages the cells from floor(i · cells / bins) to ceil((i + 1) · cells / bins) − 1: (bins, cells)."""
-    matrix = np.zeros((bins, cells), dtype)
-    for i in range(bins):
-        low, high = i * cells // bins, -(-(i + 1) * cells // bins)
-        matrix[i, low:high] = 1 / (high - low)
-    return matrix
+def bins(cells: int, count: int) -> list[slice]:
+    """Bin i holds the cells floor(i · cells / count) … ceil((i + 1) · cells / count) − 1; neighbours may overlap."""
+    return [slice(i * cells // count, -(-(i + 1) * cells // count)) for i in range(count)]
 
 
 def _first_real_cell(geometry: PoolGeometry) -> Array:

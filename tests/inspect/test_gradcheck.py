@@ -128,3 +128,54 @@ def test_parameters_reached_through_a_module_are_checked(rng):
     layer = tc.nn.Linear(3, 2).astype(np.float64)
     x = tc.Tensor(rng.standard_normal((4, 3)))
     assert tc.gradcheck(lambda *_: layer(x), [layer.weight, layer.bias])
+
+
+VIEWS = {
+    "reshape": lambda x: x.reshape(-1),
+    "transpose": lambda x: x.T,
+    "index": lambda x: x[0],
+    "identity": tc.nn.Identity(),
+    "the input itself": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_result_that_is_a_view_of_its_input_is_judged_rightly(rng, name):
+    assert tc.gradcheck(VIEWS[name], rng.standard_normal((2, 3)))
+
+
+def test_zeros_are_found_wrong_for_a_view_too(rng):
+    class Flat(Function):
+        def forward(self, x):
+            self.shape = x.shape
+            return x.reshape(-1)
+
+        def backward(self, grad):
+            return np.zeros(self.shape)
+
+    assert len(tc.gradcheck(lambda x: Flat()(x), rng.standard_normal((2, 3))).inputs[0].wrong) == 6
+
+
+def test_a_result_too_large_to_tell_is_inconclusive_and_no_pass(rng):
+    report = tc.gradcheck(lambda x: Wrong()(x) + 1e12, rng.standard_normal((3, 4)))
+    assert not report
+    assert str(report).splitlines()[0] == "inconclusive"
+    assert "below the rounding noise in 12 of 12 entries" in str(report)
+
+
+def test_a_large_result_elsewhere_hides_nothing(rng):
+    x = rng.standard_normal((3, 4))
+    assert not tc.gradcheck(lambda x: tc.cat([Wrong()(x).reshape(-1), tc.Tensor(np.full(1, 1e12))]), x)
+
+
+def test_gradients_of_tensors_that_are_not_checked_stay_as_they_were(rng):
+    w = tc.Tensor(rng.standard_normal(3), requires_grad=True)
+    assert tc.gradcheck(lambda x: x * w, rng.standard_normal(3))
+    assert w.grad is None
+
+
+def test_functions_that_leave_the_graph_are_told():
+    with pytest.raises(ValueError, match="does not depend on the inputs through the graph"):
+        tc.gradcheck(lambda x: tc.Tensor(x.data * 2), np.ones(2))
+    with pytest.raises(TypeError, match="returns one Tensor, got tuple"):
+        tc.gradcheck(lambda x: (x, x), np.ones(2))

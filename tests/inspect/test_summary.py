@@ -97,3 +97,45 @@ def test_the_model_is_left_as_it_was():
 def test_a_wrong_input_shape_gives_the_layers_own_sentence():
     with pytest.raises(ValueError, match="takes 1 input channels"):
         summary(nn.Sequential(nn.Conv2d(1, 2, 3)), (3, 8, 8))
+
+
+def test_a_single_layer_is_counted():
+    found = summary(nn.Conv2d(1, 2, 3), (1, 8, 8))
+    assert found.parameters == found.layers[0].parameters == 20
+
+
+def test_a_shared_layer_counts_once_and_one_that_did_not_run_counts_too():
+    layer = nn.Conv2d(1, 1, 3)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    model.unused = nn.Linear(2, 3)
+    model.forward = lambda x: layer(nn.ReLU()(layer(x)))
+    found = summary(model, (1, 9, 9))
+    assert found.parameters == 10 + 9
+    assert [row.parameters for row in found.layers] == [10, 0, 0]
+    assert found.multiply_adds == 9 * (49 + 25)
+
+
+def test_operations_between_layers_have_a_row_of_their_own():
+    class Mixed(nn.Module):
+        def __init__(self):
+            self.a, self.b = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)
+            self.scale = nn.Parameter(np.ones(1, np.float32))
+
+        def forward(self, x):
+            return self.b(tc.functional.avg_pool2d(self.a(x), 2) * self.scale) + 1.0
+
+    found = summary(Mixed(), (1, 10, 10))
+    assert [(row.name, row.kind, row.parameters) for row in found.layers] == [
+        ("a", "Conv2d", 10),
+        ("", "Mixed", 1),
+        ("b", "Conv2d", 10),
+        ("", "Mixed", 0),
+    ]
+    assert found.layers[2].multiply_adds == 4 * 9
+
+
+def test_padding_and_signals_keep_the_receptive_field():
+    padded = nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(1, 1, 3), nn.ZeroPad2d(1), nn.Conv2d(1, 1, 3))
+    assert summary(padded, (1, 9, 9)).receptive_field == (5, 5)
+    signals = nn.Sequential(nn.Conv1d(1, 1, 3), nn.ReLU(), nn.Conv1d(1, 1, 3))
+    assert summary(signals, (1, 20)).receptive_field == (1, 5)

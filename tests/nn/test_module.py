@@ -167,3 +167,52 @@ def test_repr_is_an_outline():
         "  (2): Linear(3, 2, bias=False)\n"
         ")"
     )
+
+
+def test_a_module_under_two_names_is_saved_under_both_and_trained_once():
+    layer = nn.Linear(2, 2)
+    net = nn.Sequential(layer, layer)
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+    assert len(list(net.parameters())) == 2
+    net.load_state_dict(net.state_dict())
+
+
+def test_a_state_with_values_that_are_no_numbers_changes_nothing():
+    layer = nn.Linear(2, 1)
+    before = layer.state_dict()
+    with pytest.raises(ValueError, match="'bias' of the state does not hold float32 numbers"):
+        layer.load_state_dict({"weight": np.zeros((1, 2)), "bias": np.array(["oops"])})
+    np.testing.assert_array_equal(layer.weight.data, before["weight"])
+
+
+def test_two_layers_can_swap_their_weights():
+    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+    net = nn.Sequential(a, b)
+    first, second = a.weight.data.copy(), b.weight.data.copy()
+    state = {"0.weight": b.weight.data, "0.bias": b.bias.data, "1.weight": a.weight.data, "1.bias": a.bias.data}
+    net.load_state_dict(state)
+    np.testing.assert_array_equal(a.weight.data, second)
+    np.testing.assert_array_equal(b.weight.data, first)
+
+
+def test_modules_in_dictionaries_and_nested_lists_are_found():
+    class Branches(nn.Module):
+        def __init__(self):
+            self.heads = {"left": nn.Linear(1, 1, bias=False), "right": [nn.Linear(1, 1, bias=False)]}
+
+    assert list(Branches().state_dict()) == ["heads.left.weight", "heads.right.0.weight"]
+
+
+def test_forward_takes_keyword_arguments():
+    assert nn.CrossEntropyLoss()(np.zeros((1, 2), np.float32), targets=np.array([0])).shape == ()
+
+
+def test_sequential_refuses_names_of_its_own_and_guesses_other_slips():
+    with pytest.raises(ValueError, match="cannot be named 'forward'"):
+        nn.Sequential({"forward": nn.ReLU()})
+    with pytest.raises(TypeError, match=r"got a list: write Sequential\(\*layers\)"):
+        nn.Sequential([nn.ReLU()])
+    with pytest.raises(TypeError, match="got relu: wrap a function in a Module"):
+        nn.Sequential(tc.functional.relu)
+    with pytest.raises(TypeError, match="Sequential takes modules"):
+        nn.Sequential({"a": nn.ReLU()}, nn.Tanh())

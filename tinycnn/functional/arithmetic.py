@@ -174,7 +174,7 @@ class Cast(Function):
         return grad
 
 
-def _operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     """Both as Tensors; numbers and integers take the dtype of a floating-point partner, so that none widens it."""
     a = as_tensor(a, like=b if isinstance(b, Tensor) else None)
     b = as_tensor(b, like=a)
@@ -196,31 +196,31 @@ def add(a: Any, b: Any) -> Tensor:
     array([[11., 21.],
            [12., 22.]], dtype=float32)
     """
-    return Add()(*_operands(a, b))
+    return Add()(*operands(a, b))
 
 
 @tensor_method("__sub__", ufunc=np.subtract)
 def sub(a: Any, b: Any) -> Tensor:
     """Subtract with broadcasting."""
-    return Sub()(*_operands(a, b))
+    return Sub()(*operands(a, b))
 
 
 @tensor_method("__mul__", ufunc=np.multiply)
 def mul(a: Any, b: Any) -> Tensor:
     """Multiply entry by entry, with broadcasting."""
-    return Mul()(*_operands(a, b))
+    return Mul()(*operands(a, b))
 
 
 @tensor_method("__truediv__", ufunc=np.divide)
 def div(a: Any, b: Any) -> Tensor:
     """Divide entry by entry, with broadcasting."""
-    return Div()(*_operands(a, b))
+    return Div()(*operands(a, b))
 
 
 @tensor_method("__pow__", ufunc=np.power)
 def pow(a: Any, b: Any) -> Tensor:
     """Raise to a power entry by entry, with broadcasting."""
-    return Pow()(*_operands(a, b))
+    return Pow()(*operands(a, b))
 
 
 @tensor_method("__neg__", ufunc=np.negative)

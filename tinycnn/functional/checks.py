@@ -100,8 +100,8 @@ def one_of(name: str, argument: str, value: Any, allowed: tuple[str, ...]) -> st
     return str(value)
 
 
-def per_channel(name: str, argument: str, value: Any, channels: int) -> Tensor | None:
-    """``value`` as a floating-point Tensor of one number a channel, or None.
+def per_channel(name: str, argument: str, value: Any, channels: int, like: Tensor) -> Tensor | None:
+    """``value`` as a floating-point Tensor of one number a channel, or None; plain numbers take the dtype of ``like``.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def per_channel(name: str, argument: str, value: Any, channels: int) -> Tensor |
     """
     if value is None:
         return None
-    x = floating(name, argument, value)
+    x = floating(name, argument, as_tensor(value, like))
     if x.shape != (channels,):
         raise ValueError(f"{name}: {argument} must have one value for each of {channels} channels, got {x.shape}")
     return x

@@ -5,6 +5,7 @@ Convolution means cross-correlation, as in every framework: the kernel is not fl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tinycnn.arrays import Array
@@ -12,12 +13,12 @@ from tinycnn.backend import convolution, current_algorithm
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.functional.shape import getitem, reshape
-from tinycnn.geometry import ConvGeometry, conv_geometry, pads, pair, positive
+from tinycnn.geometry import Axis, ConvGeometry, conv_geometry, pads, pair, positive
 from tinycnn.tensor import Tensor
 
 
-class Conv2d(Function):
-    """y = w ⋆ x + b. dx is the transposed convolution of dy, dw correlates x with dy, db sums dy."""
+class Convolution(Function):
+    """What both directions share: the geometry of the convolution, and the algorithm asked for."""
 
     def __init__(self, geometry: ConvGeometry, algorithm: str):
         self.geometry, self.algorithm = geometry, algorithm
@@ -27,47 +28,47 @@ class Conv2d(Function):
         """N·K·P·Q · C/G·R·S."""
         return self.geometry.multiply_adds
 
-    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:  # (N, C, H, W) -> (N, K, P, Q)
-        self.x, self.weight = x, weight
-        return self._kernel("forward")(x, weight, bias, self.geometry)
-
-    def backward(self, grad: Array) -> tuple[Array | None, ...]:
-        need_x, need_weight, *need_bias = self.needs_input_grad
-        dx = self._kernel("backward_input")(grad, self.weight, self.geometry) if need_x else None
-        dw = self._kernel("backward_weight")(grad, self.x, self.geometry) if need_weight else None
-        return (dx, dw, *(grad.sum((0, 2, 3)) for _ in need_bias))
-
-    def _kernel(self, phase: str) -> Any:
+    def kernel(self, phase: str) -> Callable[..., Array]:
+        """The kernel of one pass, ``"forward"``, ``"backward_input"`` or ``"backward_weight"``."""
         return convolution(self.kernels, self.algorithm, phase, self.geometry)
 
+    def bias_gradient(self, grad: Array) -> tuple[()] | tuple[Array | None]:
+        """db sums dy over images and positions; nothing at all where there is no bias."""
+        if len(self.inputs) == 2:
+            return ()
+        return (grad.sum((0, 2, 3)) if self.needs_input_grad[2] else None,)
 
-class ConvTranspose2d(Function):
+
+class Conv2d(Convolution):
+    """y = w ⋆ x + b. dx is the transposed convolution of dy, dw correlates x with dy."""
+
+    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:  # (N, C, H, W) -> (N, K, P, Q)
+        self.x, self.weight = x, weight
+        return self.kernel("forward")(x, weight, bias, self.geometry)
+
+    def backward(self, grad: Array) -> tuple[Array | None, ...]:
+        need_x, need_weight = self.needs_input_grad[:2]
+        dx = self.kernel("backward_input")(grad, self.weight, self.geometry) if need_x else None
+        dw = self.kernel("backward_weight")(grad, self.x, self.geometry) if need_weight else None
+        return dx, dw, *self.bias_gradient(grad)
+
+
+class ConvTranspose2d(Convolution):
     """Convolution run backwards: forward is a convolution's backward_input, and the other way round.
 
     ``geometry`` is that convolution's: its input is our output.
     """
 
-    def __init__(self, geometry: ConvGeometry, algorithm: str):
-        self.geometry, self.algorithm = geometry, algorithm
-
-    @property
-    def multiply_adds(self) -> int:
-        """As many as the convolution's."""
-        return self.geometry.multiply_adds
-
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:  # (N, K, P, Q) -> (N, C, H, W)
         self.x, self.weight = x, weight
-        y: Array = self._kernel("backward_input")(x, weight, self.geometry)
+        y = self.kernel("backward_input")(x, weight, self.geometry)
         return y if bias is None else y + bias.reshape(-1, 1, 1)
 
     def backward(self, grad: Array) -> tuple[Array | None, ...]:
-        need_x, need_weight, *need_bias = self.needs_input_grad
-        dx = self._kernel("forward")(grad, self.weight, None, self.geometry) if need_x else None
-        dw = self._kernel("backward_weight")(self.x, grad, self.geometry) if need_weight else None
-        return (dx, dw, *(grad.sum((0, 2, 3)) for _ in need_bias))
-
-    def _kernel(self, phase: str) -> Any:
-        return convolution(self.kernels, self.algorithm, phase, self.geometry)
+        need_x, need_weight = self.needs_input_grad[:2]
+        dx = self.kernel("forward")(grad, self.weight, None, self.geometry) if need_x else None
+        dw = self.kernel("backward_weight")(self.x, grad, self.geometry) if need_weight else None
+        return dx, dw, *self.bias_gradient(grad)
 
 
 def conv2d(
@@ -128,15 +129,7 @@ def conv2d(
     >>> tc.functional.conv2d(image, tc.Tensor([[[[-1.0, 1.0]]]]), flip=True).data
     array([[[[-1., -2., -4.]]]], dtype=float32)
     """
-    x = checks.image_batch("conv2d", x)
-    weight = _weight("conv2d", weight, "(K, C/groups, R, S)")
-    geometry = conv_geometry("conv2d", x.shape, weight.shape, stride, padding, dilation, groups)
-    bias = checks.per_channel("conv2d", "bias", bias, geometry.K)
-    checks.same_dtype("conv2d", input=x, weight=weight, bias=bias)
-    if flip:
-        weight = getitem(weight, (slice(None), slice(None), slice(None, None, -1), slice(None, None, -1)))
-    convolve = Conv2d(geometry, algorithm or current_algorithm())
-    return convolve(x, weight) if bias is None else convolve(x, weight, bias)
+    return _convolve("conv2d", x, weight, bias, stride, padding, dilation, groups, flip, algorithm)
 
 
 def conv1d(
@@ -199,7 +192,8 @@ def conv1d(
     row = reshape(x, x.shape[0], x.shape[1], 1, x.shape[2])  # (N, C, L) -> (N, C, 1, L)
     kernel = reshape(weight, weight.shape[0], weight.shape[1], 1, weight.shape[2])
     strides, steps = (1, positive("conv1d", "stride", stride)), (1, positive("conv1d", "dilation", dilation))
-    y = conv2d(row, kernel, bias, strides, padding, steps, groups, flip, algorithm)
+    name = "conv1d, as images of one row"
+    y = _convolve(name, row, kernel, bias, strides, padding, steps, groups, flip, algorithm)
     return reshape(y, y.shape[0], y.shape[1], y.shape[3])  # (N, K, 1, Q) -> (N, K, Q)
 
 
@@ -273,18 +267,56 @@ def conv_transpose2d(
             f"{name}: output_padding {output_padding} must be an int or a pair, smaller than the stride {steps} or the "
             f"dilation {spacing}"
         )
-    size = []
-    for i, length in enumerate(x.shape[2:]):
-        reach = spacing[i] * (weight.shape[2 + i] - 1) + 1
-        size.append((length - 1) * steps[i] + reach - sides[2 * i] - sides[2 * i + 1] + extra[2 * i])
-    if min(size) < 1:
-        raise ValueError(f"{name}: padding {padding} cuts off all of the output; it would be {size[0]}x{size[1]}")
-    K = weight.shape[1] * positive(name, "groups", groups)
-    geometry = conv_geometry(name, (x.shape[0], K, *size), weight.shape, steps, sides, spacing, groups)
-    bias = checks.per_channel(name, "bias", bias, K)
+    groups = positive(name, "groups", groups)
+    if x.shape[1] % groups:
+        raise ValueError(f"{name}: groups={groups} does not divide the {x.shape[1]} input channels")
+    # The convolution that this one transposes. The extra rows and columns lie behind its last window: a trailing pad
+    # made smaller by them, below 0 perhaps, so that it has exactly H x W outputs whatever the stride.
+    rows, columns = (
+        _transposed_axis(
+            x.shape[2 + i], weight.shape[2 + i], steps[i], sides[2 * i : 2 * i + 2], extra[2 * i], spacing[i]
+        )
+        for i in range(2)
+    )
+    if min(rows.size, columns.size) < 1:
+        raise ValueError(
+            f"{name}: padding {padding} cuts off all of the output; it would be {rows.size}x{columns.size}"
+        )
+    K = weight.shape[1] * groups
+    geometry = ConvGeometry(rows, columns, x.shape[0], K, x.shape[1], groups)
+    bias = checks.per_channel(name, "bias", bias, K, weight)
     checks.same_dtype(name, input=x, weight=weight, bias=bias)
     convolve = ConvTranspose2d(geometry, current_algorithm())
     return convolve(x, weight) if bias is None else convolve(x, weight, bias)
+
+
+def _convolve(
+    name: str,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    flip: bool,
+    algorithm: str | None,
+) -> Tensor:
+    x = checks.image_batch(name, x)
+    weight = _weight(name, weight, "(K, C/groups, R, S)")
+    geometry = conv_geometry(name, x.shape, weight.shape, stride, padding, dilation, groups)
+    bias = checks.per_channel(name, "bias", bias, geometry.K, weight)
+    checks.same_dtype(name, input=x, weight=weight, bias=bias)
+    if flip:
+        weight = getitem(weight, (slice(None), slice(None), slice(None, None, -1), slice(None, None, -1)))
+    convolve = Conv2d(geometry, current_algorithm() if algorithm is None else algorithm)
+    return convolve(x, weight) if bias is None else convolve(x, weight, bias)
+
+
+def _transposed_axis(length: int, kernel: int, stride: int, sides: tuple[int, ...], extra: int, dilation: int) -> Axis:
+    lead, trail = sides
+    size = (length - 1) * stride - lead - trail + dilation * (kernel - 1) + 1 + extra
+    return Axis(size, kernel, stride, lead, trail - extra, dilation)
 
 
 def _weight(name: str, value: Any, letters: str) -> Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 from tinycnn.arrays import Array
 from tinycnn.function import Function
 from tinycnn.functional import checks
-from tinycnn.functional.arithmetic import unbroadcast
-from tinycnn.tensor import Tensor, as_tensor, tensor_method
+from tinycnn.functional.arithmetic import operands, unbroadcast
+from tinycnn.tensor import Tensor, tensor_method
 
 
 class MatMul(Function):
@@ -51,11 +51,14 @@ class Linear(Function):
         return self.x.size // max(1, self.x.shape[-1]) * self.weight.size
 
     def backward(self, grad: Array) -> tuple[Array | None, ...]:
-        need_x, need_weight, *need_bias = self.needs_input_grad
-        rows = grad.reshape(-1, grad.shape[-1])  # (…, out) -> (rows, out)
+        need_x, need_weight = self.needs_input_grad[:2]
+        count = int(np.prod(grad.shape[:-1]))
+        rows = grad.reshape(count, grad.shape[-1])  # (…, out) -> (rows, out)
         dx = grad @ self.weight if need_x else None
-        dw = rows.T @ self.x.reshape(-1, self.x.shape[-1]) if need_weight else None
-        return (dx, dw, *(rows.sum(0) for _ in need_bias))
+        dw = rows.T @ self.x.reshape(count, self.x.shape[-1]) if need_weight else None
+        if len(self.inputs) == 2:
+            return dx, dw
+        return dx, dw, rows.sum(0) if self.needs_input_grad[2] else None
 
 
 @tensor_method("__matmul__", ufunc=np.matmul)
@@ -73,7 +76,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     >>> (tc.Tensor([[1.0, 2.0]]) @ tc.Tensor([[3.0], [4.0]])).data
     array([[11.]], dtype=float32)
     """
-    a, b = as_tensor(a), as_tensor(b)
+    a, b = operands(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul takes vectors and matrices, got {a.shape} and {b.shape}; * multiplies by a number")
     columns, rows = a.shape[-1], b.shape[-2 if b.ndim > 1 else 0]
@@ -131,11 +134,11 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
         hint = ""
         if x.ndim > 2 and np.prod(x.shape[1:]) == weight.shape[1]:
             hint = ": flatten first, x.flatten(start_dim=1)"
-        elif x.ndim == 1 and x.size % weight.shape[1] == 0:
+        elif x.ndim == 1 and weight.shape[1] and x.size % weight.shape[1] == 0:
             hint = f": rows of {weight.shape[1]} are x.reshape(-1, {weight.shape[1]})"
         elif weight.shape[0] == (x.shape[-1] if x.ndim else None):
             hint = ": the weight looks transposed, it is (out, in)"
         raise ValueError(f"linear with weight {weight.shape} takes input (…, {weight.shape[1]}), got {x.shape}{hint}")
-    bias = checks.per_channel("linear", "bias", bias, weight.shape[0])
+    bias = checks.per_channel("linear", "bias", bias, weight.shape[0], weight)
     checks.same_dtype("linear", input=x, weight=weight, bias=bias)
     return Linear()(x, weight) if bias is None else Linear()(x, weight, bias)

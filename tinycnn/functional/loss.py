@@ -43,25 +43,17 @@ class SquaredError(Function):
 
 
 class BCEWithLogits(Function):
-    """−(w·t·log σ(x) + (1 − t)·log(1 − σ(x))) = (1 − t)·x + (1 + (w − 1)·t)·log(1 + e^−x), w weighing positives."""
+    """−(w·t·log σ(x) + (1 − t)·log(1 − σ(x))) for logits x, answers t, and the weight w of the yes part."""
 
     def __init__(self, pos_weight: Array | float):
         self.pos_weight = pos_weight
 
     def forward(self, x: Array, target: Array) -> Array:
         self.x, self.target = x, target
-        self.log_weight = 1 + (self.pos_weight - 1) * target
-        softplus = np.log1p(np.exp(-np.abs(x))) + np.maximum(-x, 0)  # log(1 + e^−x), which cannot overflow
-        return (1 - target) * x + self.log_weight * softplus
+        return self.kernels.bce_with_logits_forward(x, target, self.pos_weight)
 
     def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
-        need_x, need_target = self.needs_input_grad
-        dx = dt = None
-        if need_x:  # 1 − t − log_weight · σ(−x)
-            dx = grad * (1 - self.target - self.log_weight * self.kernels.sigmoid_forward(-self.x))
-        if need_target:
-            softplus = np.log1p(np.exp(-np.abs(self.x))) + np.maximum(-self.x, 0)
-            dt = grad * ((self.pos_weight - 1) * softplus - self.x)
+        dx, dt = self.kernels.bce_with_logits_backward(grad, self.x, self.target, self.pos_weight)
         return dx, dt
 
 
@@ -72,17 +64,11 @@ class KLDivergence(Function):
         self.log_target = log_target
 
     def forward(self, x: Array, target: Array) -> Array:
-        self.p = np.exp(target) if self.log_target else target
-        self.log_p = target if self.log_target else np.log(np.where(target > 0, target, 1))
-        self.x = x
-        return self.p * np.where(self.p == 0, self.p, self.log_p - x)  # 0 where p is, even where x is -inf
+        self.x, self.target = x, target
+        return self.kernels.kl_div_forward(x, target, self.log_target)
 
-    def backward(self, grad: Array) -> tuple[Array | None, Array | None]:
-        need_x, need_target = self.needs_input_grad
-        dx = -grad * self.p if need_x else None
-        dt = None
-        if need_target:  # d/dt of t·(log t − x), and by the chain rule of e^t·(t − x)
-            dt = grad * (self.log_p - self.x + 1) * (self.p if self.log_target else 1)
+    def backward(self, grad: Array) -> tuple[Array, Array]:
+        dx, dt = self.kernels.kl_div_backward(grad, self.x, self.target, self.log_target)
         return dx, dt
 
 
@@ -143,8 +129,10 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing is a part, from 0 to 1, got {label_smoothing}")
     C = logits.shape[1]
+    if C == 0:
+        raise ValueError(f"{name}: logits of shape {logits.shape} have no classes")
     labels = _labels(name, targets, logits.shape, ignore_index)
-    class_weight = checks.per_channel(name, "weight", weight, C)
+    class_weight = checks.per_channel(name, "weight", weight, C, logits)
     weights = np.ones(C, logits.dtype) if class_weight is None else class_weight.data.astype(logits.dtype, copy=False)
     counted = labels != ignore_index
     labels = np.where(counted, labels, 0)
@@ -221,10 +209,10 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     logits, answers = _alike(name, x, target)
-    positive = 1.0 if pos_weight is None else checks.floating(name, "pos_weight", pos_weight).astype(logits.dtype).data
+    positive = 1.0 if pos_weight is None else _weights(name, "pos_weight", pos_weight, logits).data
     losses = BCEWithLogits(positive)(logits, answers)
     if weight is not None:
-        losses = mul(losses, checks.floating(name, "weight", weight).astype(logits.dtype))
+        losses = mul(losses, _weights(name, "weight", weight, logits))
     return _reduced(losses, reduction, name)
 
 
@@ -276,11 +264,12 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     Raises
     ------
     ValueError
-        For different shapes, or a mean over nothing.
+        For different shapes, negative probabilities, or a mean over nothing.
 
     Notes
     -----
-    Cross-entropy is the entropy of the target plus this divergence; for fixed targets both have the same gradient.
+    Cross-entropy is the entropy of the target plus this divergence; for fixed targets both have the same gradient. The
+    gradient for a target of 0, where t · log t has none, is that of −t · x alone plus 1.
 
     Examples
     --------
@@ -289,7 +278,12 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     >>> tc.functional.kl_div(p.log(), p, reduction="batchmean").item()
     0.0
     """
-    losses = KLDivergence(log_target)(*_alike("kl_div", x, target))
+    x, target = _alike("kl_div", x, target)
+    if not log_target and (target.data < 0).any():
+        raise ValueError(
+            f"kl_div: a target of {target.data.min()} is no probability; log_target=True if targets are logarithms"
+        )
+    losses = KLDivergence(log_target)(x, target)
     if reduction == "batchmean":
         if losses.ndim == 0 or losses.shape[0] == 0:
             raise ValueError(f"kl_div: a tensor of shape {losses.shape} has no batch to average over")
@@ -333,6 +327,17 @@ def _alike(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(f"{name} expected input and target of one shape, got {x.shape} and {target.shape}{hint}")
     checks.same_dtype(name, input=x, target=target)
     return x, target
+
+
+def _weights(name: str, argument: str, value: Any, like: Tensor) -> Tensor:
+    weights = checks.floating(name, argument, value).astype(like.dtype)
+    try:
+        fits = np.broadcast_shapes(weights.shape, like.shape) == like.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name}: {argument} must broadcast to the input's shape {like.shape}, got {weights.shape}")
+    return weights
 
 
 def _reduced(losses: Tensor, reduction: str, name: str, allowed: tuple[str, ...] = REDUCTIONS) -> Tensor:

@@ -67,7 +67,7 @@ def local_response_norm(
     Raises
     ------
     ValueError
-        For a size below 1, fewer than two axes, or k and alpha that make the base 0 or negative.
+        For a size below 1, fewer than two axes, or a negative k or alpha.
     TypeError
         For integers.
 
@@ -91,8 +91,8 @@ def local_response_norm(
 
 def batch_norm(
     x: Any,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
+    running_mean: Any = None,
+    running_var: Any = None,
     weight: Any = None,
     bias: Any = None,
     training: bool = False,
@@ -106,8 +106,8 @@ def batch_norm(
     x
         (N, C, …), floating point.
     running_mean, running_var
-        (C,) arrays, or None. In training they are moved, in place, a step of ``momentum`` towards the batch's mean and
-        unbiased variance; otherwise they are what x is normalised with.
+        (C,) floating-point arrays or Tensors, or None. In training they are moved, in place, a step of ``momentum``
+        towards the batch's mean and unbiased variance; otherwise they are what x is normalised with.
     weight, bias
         (C,) or None.
     training
@@ -138,10 +138,13 @@ def batch_norm(
     """
     x = checks.channel_batch("batch_norm", x)
     N, C = x.shape[:2]
-    weight, bias = (checks.per_channel("batch_norm", n, v, C) for n, v in (("weight", weight), ("bias", bias)))
-    for name, running in (("running_mean", running_mean), ("running_var", running_var)):
-        if running is not None and running.shape != (C,):
-            raise ValueError(f"batch_norm: {name} must have shape ({C},), got {running.shape}")
+    if eps < 0:
+        raise ValueError(f"batch_norm: eps is added to the variance and must not be negative, got {eps}")
+    weight = checks.per_channel("batch_norm", "weight", weight, C, x)
+    bias = checks.per_channel("batch_norm", "bias", bias, C, x)
+    checks.same_dtype("batch_norm", input=x, weight=weight, bias=bias)
+    running_mean = _statistics("running_mean", running_mean, C)
+    running_var = _statistics("running_var", running_var, C)
     count = x.size // C if C else 0
     if training or running_mean is None or running_var is None:
         if count < 2:
@@ -153,8 +156,19 @@ def batch_norm(
         if training and running_var is not None:
             running_var += momentum * (normalise.variance * (count / (count - 1)) - running_var)
     else:
-        y = BatchNorm(eps, (running_mean, running_var))(x)
+        y = BatchNorm(eps, (running_mean.astype(x.dtype), running_var.astype(x.dtype)))(x)
     shape = (1, C, *(1,) * (x.ndim - 2))
     if weight is not None:
         y = y * reshape(weight, *shape)
     return y if bias is None else y + reshape(bias, *shape)
+
+
+def _statistics(name: str, value: Any, channels: int) -> Array | None:
+    if value is None:
+        return None
+    array = value.data if isinstance(value, Tensor) else value
+    if array.shape != (channels,) or array.dtype.kind != "f":
+        raise ValueError(
+            f"batch_norm: {name} must be floating-point of shape ({channels},), got {array.dtype} of {array.shape}"
+        )
+    return array

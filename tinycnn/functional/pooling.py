@@ -75,7 +75,7 @@ class MaxUnpool2d(Function):
     """Each value back where it was the maximum; its gradient is read there."""
 
     def __init__(self, indices: Array, size: tuple[int, int]):
-        self.indices, self.size = indices, size
+        self.indices, self.size = indices.copy(), size
 
     def forward(self, x: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
         return self.kernels.max_unpool2d_forward(x, self.indices, self.size)
@@ -192,7 +192,8 @@ def avg_pool2d(
 def lp_pool2d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Tensor:
     """Lp norm of each window, (Σ |x|^p)^(1/p): L2 pooling at ``norm_type=2``.
 
-    Absolute values are taken, as ONNX's LpPool does; PyTorch leaves the sign at odd powers. The gradient of a window of
+    Absolute values are taken, as ONNX's LpPool does; PyTorch leaves the sign at odd powers. A window that ``ceil_mode``
+    lets hang over the edge sums the cells it has, where PyTorch scales it up to a full one. The gradient of a window of
     zeros is 0.
 
     Parameters
@@ -289,6 +290,9 @@ def max_unpool2d(
 ) -> Tensor:
     """Undo a max pooling in part: each value goes back to where it was the maximum, zeros fill the rest.
 
+    Where positions repeat, as after windows that overlap, the last value stays and it alone gets the gradient (PyTorch
+    gives the gradient to each of them).
+
     Parameters
     ----------
     x
@@ -335,7 +339,8 @@ def max_unpool2d(
         rows = (x.shape[2] - 1) * steps[0] + kernel[0] - top - bottom
         columns = (x.shape[3] - 1) * steps[1] + kernel[1] - left - right
     else:
-        rows, columns = pair("max_unpool2d", "output_size", tuple(output_size)[-2:])
+        size = output_size if isinstance(output_size, int) else tuple(output_size)[-2:]
+        rows, columns = pair("max_unpool2d", "output_size", size)
     if positions.size and not 0 <= positions.min() <= positions.max() < rows * columns:
         raise ValueError(
             f"max_unpool2d: indices from {positions.min()} to {positions.max()} do not all lie in a {rows}x{columns} "

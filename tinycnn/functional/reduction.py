@@ -136,6 +136,11 @@ def max(x: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
 def argmax(x: Any, dim: int | None = None) -> Array:
     """Position of the largest entry along ``dim``, or in the flattened tensor: a plain integer array, no gradient.
 
+    Raises
+    ------
+    ValueError
+        When the axis does not exist or is empty.
+
     Examples
     --------
     >>> import tinycnn as tc
@@ -143,7 +148,10 @@ def argmax(x: Any, dim: int | None = None) -> Array:
     array([1, 0])
     """
     x = as_tensor(x)
-    return as_array(x.data.argmax(dim))
+    axis = None if dim is None else checks.axis("argmax", dim, x.ndim)
+    if (x.size if axis is None else x.shape[axis]) == 0:
+        raise ValueError(f"argmax of a tensor of shape {x.shape} has nothing to compare")
+    return as_array(x.data.argmax(axis))
 
 
 def _dims(name: str, dim: int | Dims | None, ndim: int) -> Dims:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, is_array
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.tensor import Tensor, as_tensor, tensor_method
@@ -184,6 +184,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     """
     parts = index if isinstance(index, tuple) else (index,)
     plain = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
+    plain = tuple(part.copy() if is_array(part) else part for part in plain)  # for backward, should the caller's change
     return GetItem(plain if isinstance(index, tuple) else plain[0])(x)
 
 
@@ -211,6 +212,8 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     parts = [as_tensor(tensor) for tensor in tensors]
     if not parts:
         raise ValueError("cat needs at least one tensor")
+    floating = next((part for part in parts if part.dtype.kind == "f"), None)
+    parts = [part if floating is None or part.dtype.kind == "f" else part.astype(floating.dtype) for part in parts]
     axis = checks.axis("cat", dim, parts[0].ndim)
     outline = [part.shape[:axis] + part.shape[axis + 1 :] for part in parts]
     if any(part.ndim != parts[0].ndim for part in parts) or len(set(outline)) > 1:
@@ -233,8 +236,8 @@ def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
 
     Raises
     ------
-    ValueError
-        For an odd number of widths, more than two an axis, or a negative one.
+    ValueError, TypeError
+        For an odd number of widths, more than two an axis, a negative one, or a lone int.
 
     Examples
     --------
@@ -244,6 +247,8 @@ def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
            [0., 0.]], dtype=float32)
     """
     x = as_tensor(x)
+    if isinstance(pad, (int, np.integer)):
+        raise TypeError(f"pad takes (left, right, top, bottom), got {pad}: write ({pad}, {pad}, {pad}, {pad})")
     widths = list(pad)
     if len(widths) % 2 or len(widths) > 2 * x.ndim:
         raise ValueError(f"pad takes (before, after) for the last axes of {x.shape}, the last first; got {tuple(pad)}")

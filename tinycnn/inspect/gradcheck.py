@@ -34,7 +34,8 @@ class InputReport:
     tolerance
         The difference that rounding explains, entry by entry.
     verdicts
-        ``"right"`` or ``"wrong"``, entry by entry.
+        ``"right"``, ``"wrong"``, or ``"below noise"`` where rounding in the quotient is larger than both gradients, so
+        that the entry cannot be judged.
     """
 
     name: str
@@ -51,11 +52,20 @@ class InputReport:
         indices = [tuple(int(i) for i in index) for index in np.argwhere(self.verdicts == "wrong")]
         return sorted(indices, key=lambda index: -float(excess[index]))
 
+    @property
+    def judged(self) -> bool:
+        """Whether at least half of the entries stand out from the noise."""
+        return 2 * int((self.verdicts == "below noise").sum()) <= self.verdicts.size
+
     def __str__(self) -> str:
-        wrong = self.wrong
+        wrong, noisy = self.wrong, int((self.verdicts == "below noise").sum())
+        head, size = f"{self.name} {self.analytic.shape}:", self.analytic.size
+        if not wrong and not noisy:
+            return f"{head} right in all {size} entries"
         if not wrong:
-            return f"{self.name} {self.analytic.shape}: right in all {self.analytic.size} entries"
-        lines = [f"{self.name} {self.analytic.shape}: wrong in {len(wrong)} of {self.analytic.size} entries"]
+            verdict = "right in the others" if self.judged else "which is too many to judge"
+            return f"{head} below the rounding noise in {noisy} of {size} entries, {verdict}"
+        lines = [f"{head} wrong in {len(wrong)} of {size} entries"]
         for index in wrong[:5]:
             place = ", ".join(map(str, index))
             lines.append(
@@ -81,10 +91,11 @@ class GradcheckReport:
     faults: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return not self.faults and all(not report.wrong for report in self.inputs)
+        return not self.faults and all(report.judged and not report.wrong for report in self.inputs)
 
     def __str__(self) -> str:
-        head = "gradients hold" if self else "gradients are wrong"
+        wrong = self.faults or any(report.wrong for report in self.inputs)
+        head = "gradients hold" if self else "gradients are wrong" if wrong else "inconclusive"
         return "\n".join([head, *(f"  {fault}" for fault in self.faults), *(f"  {_indented(r)}" for r in self.inputs)])
 
     __repr__ = __str__
@@ -113,11 +124,16 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
     Raises
     ------
     TypeError
-        For inputs of another dtype: in float32 the quotient's rounding error is larger than most mistakes.
+        For inputs of another dtype: in float32 the quotient's rounding error is larger than most mistakes. For a
+        function that returns no Tensor.
+    ValueError
+        When the result does not depend on the inputs through the graph.
 
     Notes
     -----
-    Entry i of an input x has the numeric gradient Σ u · (f(x + h·e_i) − f(x − h·e_i)) / 2h, u the upstream gradient.
+    Entry i of an input x has the numeric gradient Σ u · (f(x + h·e_i) − f(x − h·e_i)) / 2h, u the upstream gradient and
+    h = 1e-6 · max(1, |x_i|). So an entry within h of a kink, such as 0 for ReLU or a tie in a maximum, is called wrong,
+    and so may be one where f bends within h, such as a logarithm below 1e-4.
 
     Examples
     --------
@@ -139,6 +155,8 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
     tensors = [_checked(i, value) for i, value in enumerate(_sequence(inputs))]
     asked = [(tensor.requires_grad, tensor.grad) for tensor in tensors]
     state = default_generator.seed, default_generator.calls
+    others: list[Tensor] = []
+    theirs: list[Array | None] = []
 
     def replay() -> Tensor:
         default_generator.seed, default_generator.calls = state
@@ -148,9 +166,10 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
         for tensor in tensors:
             tensor.requires_grad, tensor.grad = True, None
         before = [tensor.data.copy() for tensor in tensors]
-        output = replay()
+        output = _checked_output(replay())
+        others = _leaves(output)
+        theirs = [leaf.grad for leaf in others]
         upstream = np.random.default_rng(seed).standard_normal(output.shape)
-        scale = float(np.abs(upstream * output.data).sum())
         output.backward(upstream)
         names = _names(fn, len(tensors))
         faults = tuple(
@@ -161,18 +180,18 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
         analytic = [np.zeros(t.shape) if t.grad is None else t.grad for t in tensors]
         with no_grad():
             reports = [
-                _compare(name, gradient, *_central_differences(replay, tensor, upstream, scale))
+                _compare(name, gradient, *_central_differences(replay, tensor, upstream))
                 for name, gradient, tensor in zip(names, analytic, tensors, strict=True)
             ]
         return GradcheckReport(tuple(reports), faults)
     finally:
+        for leaf, grad in zip(others, theirs, strict=True):
+            leaf.grad = grad
         for tensor, (requires_grad, grad) in zip(tensors, asked, strict=True):
             tensor.requires_grad, tensor.grad = requires_grad, grad
 
 
-def _central_differences(
-    replay: Callable[[], Tensor], tensor: Tensor, upstream: Array, scale: float
-) -> tuple[Array, Array]:
+def _central_differences(replay: Callable[[], Tensor], tensor: Tensor, upstream: Array) -> tuple[Array, Array]:
     """The numeric gradient of each entry, and the rounding noise in it."""
     gradient, noise = np.zeros(tensor.shape), np.zeros(tensor.shape)
     for index in np.ndindex(tensor.shape):
@@ -181,21 +200,53 @@ def _central_differences(
         above, below = value + step, value - step  # rounded, so the difference that was made is above − below
         try:
             tensor.data[index] = above
-            high = replay().data
+            high = replay().data.copy()  # it may be a view of the input, which changes next
             tensor.data[index] = below
-            low = replay().data
+            low = replay().data.copy()
         finally:
             tensor.data[index] = value
         gradient[index] = (upstream * (high - low)).sum() / (above - below)
-        noise[index] = scale * np.finfo(np.float64).eps / (above - below)
+        moved = high != low
+        blurred = moved if moved.any() else np.ones_like(moved)  # nothing moved: perhaps for want of digits
+        noise[index] = np.abs(upstream * high)[blurred].sum() * np.finfo(np.float64).eps / (above - below)
     return gradient, noise
 
 
 def _compare(name: str, analytic: Array, numeric: Array, noise: Array) -> InputReport:
-    allowed: Array = RELATIVE_TOLERANCE * np.maximum(np.abs(analytic), np.abs(numeric))
-    tolerance = allowed + NOISE_FACTOR * noise + np.finfo(np.float64).tiny
-    verdicts = np.where(np.abs(analytic - numeric) <= tolerance, "right", "wrong")  # NaN compares as wrong
+    largest: Array = np.maximum(np.abs(analytic), np.abs(numeric))
+    rounding = NOISE_FACTOR * noise + np.finfo(np.float64).tiny
+    tolerance = RELATIVE_TOLERANCE * largest + rounding
+    below_noise = (largest > 0) & (largest <= rounding)
+    close = np.abs(analytic - numeric) <= tolerance  # false for NaN
+    verdicts = np.select([below_noise, close], ["below noise", "right"], "wrong")
     return InputReport(name, analytic, numeric, tolerance, verdicts)
+
+
+def _checked_output(output: Any) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise TypeError(f"gradcheck needs a function that returns one Tensor, got {type(output).__name__}")
+    if not output.requires_grad:
+        raise ValueError(
+            "gradcheck: the result does not depend on the inputs through the graph; "
+            "does the function detach them, use .data, or run under no_grad()?"
+        )
+    return output
+
+
+def _leaves(output: Tensor) -> list[Tensor]:
+    """The tensors whose ``grad`` a backward from ``output`` fills."""
+    found: dict[Tensor, None] = {}
+    seen, pending = set(), [output]
+    while pending:
+        tensor = pending.pop()
+        if tensor.creator is None:
+            found[tensor] = None
+        elif tensor.creator not in seen:
+            seen.add(tensor.creator)
+            pending += [
+                t for t, needed in zip(tensor.creator.inputs, tensor.creator.needs_input_grad, strict=True) if needed
+            ]
+    return list(found)
 
 
 def _sequence(inputs: Any) -> Sequence[Any]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, is_array, owner
 from tinycnn.functional.convolution import ConvTranspose2d
+from tinycnn.functional.shape import Pad
 from tinycnn.geometry import Axis, WindowGeometry
 from tinycnn.hooks import Call, watch
-from tinycnn.nn import Module
+from tinycnn.nn import Module, Parameter
 from tinycnn.tensor import Tensor
 
 
@@ -53,7 +55,7 @@ class Layer:
     output_shape
         Without the batch.
     parameters
-        Trained and frozen numbers of its own.
+        Trained and frozen numbers of its own, where they first occur.
     multiply_adds
         Of the forward pass, counted as direct convolution.
     receptive_field
@@ -94,16 +96,22 @@ class Memory:
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows for the layers, in the order they ran, and the sums over them."""
+    """Rows for the layers, in the order they ran, and the sums over them.
+
+    Attributes
+    ----------
+    layers
+        One row for each layer that ran, and for operations between layers under the name of the module they stand in.
+    parameters, parameter_bytes
+        Of the whole model, each counted once; bytes with the buffers.
+    trained_bytes
+        Of the parameters that require a gradient.
+    """
 
     layers: tuple[Layer, ...]
+    parameters: int
     parameter_bytes: int
     trained_bytes: int
-
-    @property
-    def parameters(self) -> int:
-        """Number of parameters."""
-        return sum(layer.parameters for layer in self.layers)
 
     @property
     def multiply_adds(self) -> int:
@@ -195,27 +203,29 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
         with ExitStack() as stack:
             stack.enter_context(watch(recorder.function_ran))
             for name, module in model.named_modules():
-                if not any(module.children()):
-                    stack.enter_context(module.register_forward_hook(recorder.module_ended(name)))
-            recorder.finish(model, model(image))
+                stack.enter_context(module.register_forward_pre_hook(recorder.module_starts(name)))
+                stack.enter_context(module.register_forward_hook(recorder.module_ended))
+            model(image)
     finally:
         for module, training in modes:
             module.training = training
     arrays = [parameter.data for parameter in model.parameters()]
+    count = sum(array.size for array in arrays)
     trained = sum(parameter.data.nbytes for parameter in model.parameters() if parameter.requires_grad)
     buffers = [array for _, array in model.named_buffers()]
-    return Summary(tuple(recorder.layers), sum(array.nbytes for array in arrays + buffers), trained)
+    return Summary(tuple(recorder.layers), count, sum(array.nbytes for array in arrays + buffers), trained)
 
 
 class _Recorder:
-    """Collects what Functions do until the module they ran for has ended, and makes that a row."""
+    """Collects what Functions do and makes a row of it when a module ends, or when one inside it starts."""
 
     def __init__(self, image: Tensor, model: Module):
         self.layers: list[Layer] = []
+        self._running: list[tuple[str, Module]] = []
         self._calls: list[Call] = []
         self._seen: list[Array] = [image.data]  # alive, so that no id is used twice
         self._fields: dict[int, tuple[Field, ...] | None] = {id(image.data): (Field(1, 1), Field(1, 1))}
-        self._counted = {id(_owner(array)) for array in (image.data, *(p.data for p in model.parameters()))}
+        self._counted = {id(owner(array)) for array in (image.data, *(p.data for p in model.parameters()))}
 
     def function_ran(self, call: Call) -> None:
         """Follow the receptive field through one Function."""
@@ -227,37 +237,51 @@ class _Recorder:
         if seeing:  # else it was computed from weights alone
             self._fields[id(output)] = self._field_after(call, seeing, output)
 
-    def module_ended(self, name: str) -> Any:
-        """A hook that closes the row of the module called ``name``."""
-        return lambda module, inputs, output: self._close(name, module, output)
+    def module_starts(self, name: str) -> Any:
+        """A hook that gives what ran so far to the module around the one called ``name``."""
 
-    def finish(self, model: Module, output: Any) -> None:
-        """Close a last row for Functions that ran outside all layers."""
-        if self._calls:
-            self._close("", model, output)
+        def hook(module: Module, inputs: tuple[Any, ...]) -> None:
+            if self._calls:
+                self._add_row(*self._running[-1], self._calls[-1].outputs[0])
+            self._running.append((name, module))
 
-    def _close(self, name: str, module: Module, output: Any) -> None:
-        tensor = output[0] if isinstance(output, tuple) else output
-        field = self._fields.get(id(tensor.data))
+        return hook
+
+    def module_ended(self, module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """A hook that makes the row of a layer, and of a module around layers where it did something itself."""
+        name, _ = self._running.pop()
+        if self._calls or not any(module.children()) or self._new_parameters(module):
+            tensor = output[0] if isinstance(output, tuple) else output
+            self._add_row(name, module, tensor.data)
+
+    def _add_row(self, name: str, module: Module, output: Any) -> None:
+        field = self._fields.get(id(output))
+        parameters = self._new_parameters(module)
+        self._counted.update(id(parameter) for parameter in parameters)
         self.layers.append(
             Layer(
                 name,
                 type(module).__name__,
-                tensor.shape[1:],
-                sum(value.size for _, value in module.named_parameters()) if name else 0,
+                output.shape[1:],
+                sum(parameter.size for parameter in parameters),
                 sum(call.function.multiply_adds for call in self._calls),
-                (int(field[0].size), int(field[1].size)) if field else None,
+                (ceil(field[0].size), ceil(field[1].size)) if field else None,
                 self._newly_kept(call.function for call in self._calls),
             )
         )
         self._calls.clear()
 
+    def _new_parameters(self, module: Module) -> list[Parameter]:
+        """The module's own parameters, not those of modules inside it, that no row has counted."""
+        inside = {id(p) for _, child in module.children() for p in child.parameters()}
+        return [p for p in module.parameters() if id(p) not in inside and id(p) not in self._counted]
+
     def _newly_kept(self, functions: Iterable[Any]) -> int:
         total = 0
         for function in functions:
             for array in filter(is_array, vars(function).values()):
-                if id(_owner(array)) not in self._counted:
-                    self._counted.add(id(_owner(array)))
+                if id(owner(array)) not in self._counted:
+                    self._counted.add(id(owner(array)))
                     self._seen.append(array)
                     total += array.nbytes
         return total
@@ -272,14 +296,13 @@ class _Recorder:
             transposed = isinstance(call.function, ConvTranspose2d)
             axes = (geometry.rows, geometry.columns)
             return tuple(field.through(axis, transposed) for field, axis in zip(widest, axes, strict=True))
-        same_image = output.ndim == 4 and output.shape[2:] == seeing[0].shape[2:]
-        return widest if same_image else None
+        same_image = output.ndim > 2 and _extent(output.shape) == _extent(seeing[0].shape)
+        return widest if same_image or isinstance(call.function, Pad) else None
 
 
-def _owner(array: Array) -> Array:
-    while array.base is not None:
-        array = array.base
-    return array
+def _extent(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Spatial sizes, without the axis of one that conv1d puts in."""
+    return tuple(size for size in shape[2:] if size != 1)
 
 
 def _cells(layer: Layer) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ class LeNet1998(Sequential):
         for layer in self:
             if isinstance(layer, (Conv2d, Linear)):
                 fan_in, _ = init.fan(layer.weight.shape)
-                init.uniform_(layer.weight, -2.4 / fan_in, 2.4 / fan_in)  # section III-C
+                init.uniform_(layer.weight, -2.4 / fan_in, 2.4 / fan_in)  # appendix A
                 if layer.bias is not None:
                     init.zeros_(layer.bias)
 

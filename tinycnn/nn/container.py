@@ -20,6 +20,8 @@ class Sequential(Module):
     ------
     TypeError
         For something that is no Module, such as a class or a function.
+    ValueError
+        For a name that every Module has, such as ``"forward"``.
 
     Examples
     --------
@@ -30,12 +32,17 @@ class Sequential(Module):
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]):
-        first = modules[0] if modules else {}
-        named = first.items() if isinstance(first, Mapping) else ((str(i), m) for i, m in enumerate(modules))
-        for name, module in named:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            named: dict[str, Any] = dict(modules[0])
+        else:
+            named = {str(i): module for i, module in enumerate(modules)}
+        for name, module in named.items():
             if not isinstance(module, Module):
-                shown = module.__name__ if isinstance(module, type) else repr(module)
-                raise TypeError(f"Sequential takes modules, got {shown}: write nn.{shown}() to make one")
+                raise TypeError(f"Sequential takes modules, got {_guess(module)}")
+            if hasattr(Module, name) or name in Module.__annotations__:
+                raise ValueError(
+                    f"Sequential: a module cannot be named {name!r}, which is an attribute of every Module"
+                )
             setattr(self, name, module)
 
     def forward(self, x: Any) -> Any:
@@ -55,3 +62,11 @@ class Sequential(Module):
         if isinstance(index, slice):
             return Sequential(dict(children[index]))
         return dict(children)[index] if isinstance(index, str) else children[index][1]
+
+
+def _guess(value: Any) -> str:
+    if isinstance(value, type):
+        return f"{value.__name__}: write nn.{value.__name__}() to make one"
+    if isinstance(value, (list, tuple)):
+        return "a list: write Sequential(*layers)"
+    return f"{getattr(value, '__name__', repr(value))}: wrap a function in a Module of your own"

@@ -49,7 +49,10 @@ class _Convolution(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias from U(−1/√fan_in, 1/√fan_in), PyTorch's choice."""
+        """Draw weight and bias from U(−1/√fan_in, 1/√fan_in).
+
+        PyTorch's choice, except that it counts the fan of a transposed convolution along the other axis.
+        """
         fan_in, _ = init.fan(self.weight.shape, self.groups, self._transposed)
         for parameter in (self.weight, self.bias):
             if parameter is not None:

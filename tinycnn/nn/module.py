@@ -11,6 +11,7 @@ from tinycnn.arrays import Array
 from tinycnn.tensor import Tensor
 
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], None]
+ForwardPreHook = Callable[["Module", tuple[Any, ...]], None]
 
 
 class Parameter(Tensor):
@@ -32,7 +33,7 @@ class IncompatibleKeys(NamedTuple):
 class HookHandle:
     """Removes a hook again: call ``remove()``, or use it in a ``with`` statement."""
 
-    def __init__(self, hooks: list[ForwardHook], hook: ForwardHook):
+    def __init__(self, hooks: list[Any], hook: Callable[..., None]):
         self._hooks, self._hook = hooks, hook
 
     def remove(self) -> None:
@@ -50,7 +51,8 @@ class HookHandle:
 class Module:
     """A piece of a network: set Parameters and Modules as attributes, define ``forward``, call the instance.
 
-    Attributes may also be lists or tuples of Parameters or Modules; they are found in the order they were set.
+    Attributes may also be lists, tuples or dictionaries of Parameters or Modules; all are found, in the order they were
+    set.
 
     Attributes
     ----------
@@ -74,10 +76,12 @@ class Module:
     forward: Callable[..., Any]
     _buffer_names: tuple[str, ...] = ()
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not hasattr(self, "forward"):
             raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x)")
-        output = self.forward(*inputs)
+        for before in tuple(vars(self).get("_forward_pre_hooks", ())):
+            before(self, inputs)
+        output = self.forward(*inputs, **options)
         for hook in tuple(vars(self).get("_forward_hooks", ())):
             hook(self, inputs, output)
         return output
@@ -93,17 +97,23 @@ class Module:
         hooks.append(hook)
         return HookHandle(hooks, hook)
 
+    def register_forward_pre_hook(self, hook: ForwardPreHook) -> HookHandle:
+        """Call ``hook(module, inputs)`` before each forward of this module."""
+        hooks: list[ForwardPreHook] = vars(self).setdefault("_forward_pre_hooks", [])
+        hooks.append(hook)
+        return HookHandle(hooks, hook)
+
     def children(self) -> Iterator[tuple[str, Module]]:
         """Names and modules directly below this one."""
         return ((name, value) for name, value in self._members() if isinstance(value, Module))
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """All modules from here down, each once, with their dotted names."""
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """All modules from here down with their dotted names, each once or, if asked, under every name it has."""
         seen: set[int] = set()
         pending: list[tuple[str, Module]] = [(prefix, self)]
         while pending:
             name, module = pending.pop()
-            if id(module) in seen:
+            if remove_duplicate and id(module) in seen:
                 continue
             seen.add(id(module))
             yield name, module
@@ -158,8 +168,8 @@ class Module:
             Naming the first missing, unexpected and mis-shaped keys. Nothing has been changed then.
         """
         own = self._state_arrays()
-        given = {name: np.asarray(value) for name, value in mapping.items()}
-        keys = IncompatibleKeys([n for n in own if n not in given], [n for n in given if n not in own])
+        keys = IncompatibleKeys([n for n in own if n not in mapping], [n for n in mapping if n not in own])
+        given = {name: self._converted(name, mapping[name], own[name]) for name in own if name in mapping}
         faults = []
         if strict and keys.missing_keys:
             faults.append(_counted(keys.missing_keys, "missing"))
@@ -221,17 +231,30 @@ class Module:
         return "\n".join([head, *below, ")"]) if below else head + ")"
 
     def _members(self) -> Iterator[tuple[str, Any]]:
-        """Attributes by name, lists and tuples entry by entry under ``name.index``."""
-        for name, value in vars(self).items():
+        """Attributes by name; what lists, tuples and dictionaries hold, under ``name.index`` or ``name.key``."""
+        pending = list(reversed(vars(self).items()))
+        while pending:
+            name, value = pending.pop()
             if isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", entry) for i, entry in enumerate(value))
+                pending += reversed([(f"{name}.{i}", entry) for i, entry in enumerate(value)])
+            elif isinstance(value, dict):
+                pending += reversed([(f"{name}.{key}", entry) for key, entry in value.items()])
             else:
                 yield name, value
+
+    def _converted(self, name: str, value: Any, own: Array) -> Array:
+        """A copy of ``value`` in the dtype of the array it shall replace, so that nothing fails or aliases later."""
+        try:
+            return np.array(value, dtype=own.dtype)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{type(self).__name__}: {name!r} of the state does not hold {own.dtype} numbers"
+            ) from None
 
     def _state_arrays(self) -> dict[str, Array]:
         """The arrays behind `state_dict`, by every name they have."""
         arrays = {}
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(remove_duplicate=False):
             prefix = f"{path}." if path else ""
             arrays.update({prefix + n: v.data for n, v in module._members() if isinstance(v, Parameter)})
             arrays.update({prefix + n: getattr(module, n) for n in module._buffer_names})

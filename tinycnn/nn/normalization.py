@@ -17,7 +17,8 @@ class LocalResponseNorm(Module):
     """Local response normalisation across channels; arguments as for `tinycnn.functional.local_response_norm`."""
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, average: bool = True):
-        self.size, self.alpha, self.beta, self.k, self.average = size, alpha, beta, k, average
+        self.size = positive("LocalResponseNorm", "size", size)
+        self.alpha, self.beta, self.k, self.average = alpha, beta, k, average
 
     def forward(self, x: Any) -> Tensor:
         """(N, C, …) -> (N, C, …)."""
@@ -38,6 +39,9 @@ class _BatchNorm(Module):
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
         self.num_features = positive(type(self).__name__, "num_features", num_features)
+        if eps < 0 or not 0 <= momentum <= 1:
+            name = type(self).__name__
+            raise ValueError(f"{name}: eps must be at least 0 and momentum from 0 to 1, got {eps} and {momentum}")
         self.eps, self.momentum = eps, momentum
         self.weight = Parameter(np.ones(num_features, np.float32))
         self.bias = Parameter(np.zeros(num_features, np.float32))
@@ -93,8 +97,8 @@ class BatchNorm2d(_BatchNorm):
     --------
     >>> import numpy as np
     >>> import tinycnn as tc
-    >>> y = tc.nn.BatchNorm2d(3)(tc.Tensor(np.random.default_rng(0).normal(5, 2, (8, 3, 4, 4))))
-    >>> bool(abs(y.data.mean()) < 1e-6)
+    >>> images = np.random.default_rng(0).normal(5, 2, (8, 3, 4, 4)).astype(np.float32)
+    >>> bool(abs(tc.nn.BatchNorm2d(3)(images).data.mean()) < 1e-6)
     True
     """
 

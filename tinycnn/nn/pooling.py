@@ -6,6 +6,7 @@ from typing import Any
 
 import tinycnn.functional as F
 from tinycnn.arrays import Array
+from tinycnn.geometry import pair
 from tinycnn.nn.module import Module
 from tinycnn.tensor import Tensor
 
@@ -14,12 +15,14 @@ class _Pool2d(Module):
     """What pooling layers share: window, stride, padding, rounding."""
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False):
+        pair(type(self).__name__, "kernel_size", kernel_size)
         self.kernel_size, self.stride, self.padding, self.ceil_mode = kernel_size, stride, padding, ceil_mode
 
     def extra_repr(self) -> str:
         """Window and settings."""
         stride = self.kernel_size if self.stride is None else self.stride
-        return f"{self.kernel_size}, stride={stride}" + (f", padding={self.padding}" if self.padding else "")
+        text = f"{self.kernel_size}, stride={stride}" + (f", padding={self.padding}" if self.padding else "")
+        return text + (", ceil_mode=True" if self.ceil_mode else "")
 
 
 class MaxPool2d(_Pool2d):

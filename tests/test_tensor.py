@@ -113,7 +113,8 @@ def test_numbers_never_widen_a_float32_tensor(number):
 
 
 def test_lists_and_integers_take_the_tensors_dtype():
-    wide = tc.Tensor(np.zeros(2)) + [0.1, 0.2]
+    decimals = [0.1, 0.2]
+    wide = tc.Tensor(np.zeros(2)) + decimals
     np.testing.assert_array_equal(wide.data, [0.1, 0.2])
     large = tc.Tensor(np.array([2**31 + 1])) + 1
     assert large.dtype == np.int64

@@ -284,7 +284,7 @@ def pool_geometry(
     if max(top, bottom) >= R or max(left, right) >= S:
         raise ValueError(
             f"{name}: padding {padding} leaves windows of {R}x{S} that hold no input at all; "
-            f"use at most {(R - 1, S - 1)} (down, across)"
+            f"use at most {R - 1 if R == S else (R - 1, S - 1)}"
         )
     rows = Axis(H, R, stride[0], top, bottom, 1, ceil_mode)
     columns = Axis(W, S, stride[1], left, right, 1, ceil_mode)

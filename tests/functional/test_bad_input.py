@@ -78,6 +78,29 @@ REFUSED = {
         "indices from 99 to 99 do not all lie in a 2x2 output",
     ),
     "unpool dtype": (lambda: F.max_unpool2d(of(1, 1, 1, 1), of(1, 1, 1, 1), 2), "pass what max_pool2d("),
+    "loss weights": (
+        lambda: F.binary_cross_entropy_with_logits(of(3), of(3), weight=of(3, 1)),
+        "weight must broadcast to the input's shape (3,), got (3, 1)",
+    ),
+    "negative probability": (
+        lambda: F.kl_div(of(2), np.array([0.5, -0.5], np.float32)),
+        "a target of -0.5 is no probability; log_target=True",
+    ),
+    "lone pad": (lambda: F.pad(of(2, 2), 1), "pad takes (left, right, top, bottom), got 1: write (1, 1, 1, 1)"),
+    "argmax axis": (lambda: tc.Tensor(of(2, 3)).argmax(dim=3), "argmax: dim 3 does not exist"),
+    "argmax of nothing": (lambda: tc.Tensor(of(0)).argmax(), "has nothing to compare"),
+    "no logits": (lambda: F.cross_entropy(of(2, 0), labels(0, 0)), "logits of shape (2, 0) have no classes"),
+    "no features": (lambda: F.linear(of(3), of(2, 0)), "linear with weight (2, 0) takes input (…, 0), got (3,)"),
+    "statistics": (
+        lambda: F.batch_norm(of(2, 3), np.zeros(3, int), of(3)),
+        "running_mean must be floating-point of shape (3,), got int64",
+    ),
+    "epsilon": (lambda: F.batch_norm(of(2, 3), training=True, eps=-1), "must not be negative, got -1"),
+    "transposed groups": (
+        lambda: F.conv_transpose2d(of(1, 3, 4, 4), of(3, 2, 2, 2), groups=2),
+        "groups=2 does not divide the 3 input channels",
+    ),
+    "signal channels": (lambda: F.conv1d(of(1, 2, 9), of(4, 3, 3)), "conv1d, as images of one row: the weight"),
     # models
     "MNIST": (lambda: tc.models.lenet5()(of(2, 28, 28)), "F.pad(x.reshape(-1, 1, 28, 28), (2, 2, 2, 2))"),
     "224 for AlexNet": (

@@ -30,7 +30,7 @@ def test_linear_is_a_weighted_sum_for_each_output(rows, inside, outside, layout,
     arrays = normal(seed, *rows, inside), normal(seed + 1, outside, inside), normal(seed + 2, outside)
     x, weight, bias = (laid_out(array, layout) for array in arrays)
     y, _, gradients = run(F.linear, x, weight, bias, seed=seed, layout=layout)
-    assert_close(y, linear_in_loops(x, weight, bias), 1e-13)
+    assert_close(y, linear_in_loops(x, weight, bias), 1e-13, scale=1)
     without = run(F.linear, x, weight, seed=seed, layout=layout)
     assert_close(without.y, y - bias, 1e-13, scale=abs(y).max())
     assert [g.tobytes() for g in without.gradients] == [g.tobytes() for g in gradients[:2]]
@@ -82,7 +82,7 @@ def factors(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(pair=factors(), seed=seeds)
 @examples(100)
 def test_a_matrix_product_sums_over_the_inner_axis_and_broadcasts_the_others(pair, seed):
-    assert_close(run(lambda a, b: a @ b, *pair, seed=seed).y, matmul_in_loops(*pair), 1e-13)
+    assert_close(run(lambda a, b: a @ b, *pair, seed=seed).y, matmul_in_loops(*pair), 1e-13, scale=1)
 
 
 @given(pair=factors(), seed=seeds, layout=layouts)
@@ -98,6 +98,14 @@ def test_a_vector_counts_as_numpy_counts_it(left, right):
     a, b = normal(1, *left), normal(2, *right)
     assert_close(run(F.matmul, a, b).y, np.asarray(a @ b), 1e-14)
     assert_gradients_hold(F.matmul, a, b)
+
+
+def test_a_factor_shared_by_a_batch_gets_the_sum_of_its_gradients():
+    a, b, c = normal(1, 2, 3, 4, 5), normal(2, 5, 6), normal(3, 3, 1, 4)
+    _, grad, (_, db) = run(F.matmul, a, b)
+    assert_close(db, sum(a[i].T @ grad[i] for i in np.ndindex(2, 3)), 1e-14)
+    _, grad, (dc, _) = run(F.matmul, c, a)
+    assert_close(dc, sum(grad[i] @ a[i].swapaxes(-1, -2) for i in range(2)), 1e-14)
 
 
 def test_arrays_and_operators_meet_tensors_on_either_side():

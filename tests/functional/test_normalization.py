@@ -186,7 +186,7 @@ def test_float32_survives_a_large_mean():
 def test_batch_norm_refuses_what_makes_no_sense():
     with pytest.raises(ValueError, match=r"two values or more in each channel, got input \(1, 3, 1, 1\)"):
         F.batch_norm(normal(1, 1, 3, 1, 1), training=True)
-    with pytest.raises(ValueError, match=r"running_mean must have shape \(3,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"running_mean must be floating-point of shape \(3,\), got .* of \(2,\)"):
         F.batch_norm(normal(1, 2, 3), np.zeros(2), np.ones(3))
     with pytest.raises(ValueError, match=r"weight must have one value for each of 3 channels, got \(2,\)"):
         F.batch_norm(normal(1, 2, 3), weight=np.ones(2), training=True)

@@ -38,9 +38,9 @@ WRONG_VALUES = [
     ),
     (lambda: conv(w=(4, 3, 3, 3)), "takes 3 input channels, the input (1, 4, 8, 8) has 4"),
     (lambda: conv(w=(3, 2, 3, 3), groups=2), "groups=2 does not divide the 3 output channels; use a multiple of 2"),
-    (lambda: conv(w=(4, 4, 9, 3)), "a 9x3 kernel never fits a 8x8 input with padding 0. Use padding=(1, 0), a smaller"),
-    (lambda: conv(dilation=4), "a 3x3 (dilated to 9x9) kernel never fits a 8x8 input with padding 0. Use padding=1,"),
-    (lambda: conv(w=(4, 4, 3, 13), padding=(0, 1, 2, 0)), "with padding (0, 1, 2, 0). Use padding=(1, 3), a smaller"),
+    (lambda: conv(w=(4, 4, 9, 3)), "a 9x3 kernel never fits a 8x8 input with padding 0. Use padding=(1, 0)"),
+    (lambda: conv(dilation=4), "a 3x3 (dilated to 9x9) kernel never fits a 8x8 input with padding 0. Use padding=1 "),
+    (lambda: conv(w=(4, 4, 3, 13), padding=(0, 1, 2, 0)), "with padding (0, 1, 2, 0). Use padding=(1, 3)"),
     (lambda: conv(x=(1, 4, 0, 8)), "the input has no cells (0x8), so a 3x3 kernel never fits"),
     (lambda: pool(5), "max_pool2d: a 5x5 window never fits a 4x4 input with padding 0. Use padding=1, a smaller"),
     (lambda: pool(5), "a smaller kernel_size, or F.global_max_pool2d for one value a channel."),
@@ -81,6 +81,6 @@ TOO_LARGE = [
 def test_the_padding_that_a_message_advises_does_fit(make, kernel, padding):
     with pytest.raises(ValueError, match="never fits") as error:
         make(kernel, padding=padding)
-    advised = re.search(r"Use padding=(\([\d, ]+\)|\d+),", str(error.value))[1]
+    advised = re.search(r"Use padding=(\([\d, ]+\)|\d+)", str(error.value))[1]
     numbers = tuple(map(int, re.findall(r"\d+", advised)))
     make(kernel, padding=numbers if advised.startswith("(") else numbers[0])

@@ -1,6 +1,6 @@
 """Time a training step side by side: ``python -m tinycnn.benchmarks.train_step lenet5 64 tinycnn torch dezero``.
 
-Each side runs in a process of its own, with the same number of threads. The processes take turns, one step each, so
+Each side runs in a process of its own, with the same number of threads. The processes take turns of a few steps, so
 that a slow moment of the machine hits all of them; the ratio is that of the medians. Peak memory is the process's own.
 """
 
@@ -26,6 +26,7 @@ from tinycnn.arrays import Array
 from tinycnn.version import __version__
 
 PAUSE = 0.1  # seconds between turns: idle threads of a BLAS or OpenMP spin for a while, and would take the other's core
+STEPS_A_TURN = {"lenet5": 10}
 Step = Callable[[], Any]
 INPUTS = {"lenet5": ((1, 32, 32), 10), "alexnet": ((3, 227, 227), 1000), "vgg16": ((3, 224, 224), 1000)}
 VGG16_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
@@ -124,16 +125,18 @@ def _torch_layers(nn: Any, model: str) -> list[Any]:
 
 
 def work(side: str, model: str, batch: int) -> None:
-    """Run one side: a step and its seconds for each line read from standard input, at the end the peak memory."""
+    """Run one side: for each line of standard input mean seconds of as many steps, at the end the peak bytes."""
     shape, classes = INPUTS[model]
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, *shape), dtype=np.float32)
     step = SIDES[side](model, x, rng.integers(0, classes, batch))
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        step()  # after a pause: wakes threads and caches
         start = time.perf_counter()
-        step()
-        print(time.perf_counter() - start, flush=True)
+        for _ in range(int(line)):
+            step()
+        print((time.perf_counter() - start) / int(line), flush=True)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, flush=True)
 
 
@@ -153,12 +156,13 @@ def measure(model: str, batch: int, sides: list[str], rounds: int, warmup: int, 
             for other in pipes.values():
                 other.kill()
             raise SystemExit(f"{side} could not start; its own message stands above")
+    steps = STEPS_A_TURN.get(model, 1)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(warmup + rounds):
         for side, pipe in pipes.items():
             assert pipe.stdin is not None and pipe.stdout is not None  # noqa: PT018
             time.sleep(PAUSE)
-            pipe.stdin.write("step\n")
+            pipe.stdin.write(f"{steps}\n")
             pipe.stdin.flush()
             taken = float(pipe.stdout.readline())
             if turn >= warmup:
@@ -169,6 +173,7 @@ def measure(model: str, batch: int, sides: list[str], rounds: int, warmup: int, 
         "batch": batch,
         "threads": threads,
         "rounds": rounds,
+        "steps_a_round": steps,
         "date": date.today().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {"tinycnn": __version__}
@@ -186,7 +191,7 @@ def main() -> None:
     parser.add_argument("batch", type=int)
     parser.add_argument("sides", nargs="*", choices=SIDES, default="tinycnn")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--warmup", type=int, default=3)
+    parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--worker", choices=SIDES, help=argparse.SUPPRESS)
     options = parser.parse_args()

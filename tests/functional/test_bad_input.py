@@ -95,6 +95,11 @@ REFUSED = {
         lambda: F.batch_norm(of(2, 3), np.zeros(3, int), of(3)),
         "running_mean must be floating-point of shape (3,), got int64",
     ),
+    "listed statistics": (lambda: F.batch_norm(of(2, 3), [0.0] * 3, of(3)), "must be an array or a Tensor, got list"),
+    "weightless classes": (
+        lambda: F.cross_entropy(of(1, 2), labels(0), weight=np.array([0.0, 1.0])),
+        "every target has a class of weight 0",
+    ),
     "epsilon": (lambda: F.batch_norm(of(2, 3), training=True, eps=-1), "must not be negative, got -1"),
     "transposed groups": (
         lambda: F.conv_transpose2d(of(1, 3, 4, 4), of(3, 2, 2, 2), groups=2),

@@ -151,6 +151,8 @@ def cross_entropy(
     if not counted.any():
         reason = "the batch is empty" if not labels.size else f"every target is ignore_index ({ignore_index})"
         raise ValueError(f'{name}: {reason}, so there is no mean; reduction="sum" is 0')
+    if not label_weights.any():
+        raise ValueError(f'{name}: every target has a class of weight 0, so there is no mean; reduction="sum" is 0')
     return mul(total, 1 / label_weights.sum())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, is_array
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.functional.shape import reshape
@@ -167,6 +167,10 @@ def _statistics(name: str, value: Any, channels: int) -> Array | None:
     if value is None:
         return None
     array = value.data if isinstance(value, Tensor) else value
+    if not is_array(array):
+        raise TypeError(
+            f"batch_norm moves {name} in place, so it must be an array or a Tensor, got {type(value).__name__}"
+        )
     if array.shape != (channels,) or array.dtype.kind != "f":
         raise ValueError(
             f"batch_norm: {name} must be floating-point of shape ({channels},), got {array.dtype} of {array.shape}"

@@ -187,7 +187,18 @@ def operands(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 @tensor_method("__add__", ufunc=np.add)
 def add(a: Any, b: Any) -> Tensor:
-    """Add with broadcasting.
+    """Add entry by entry.
+
+    Parameters
+    ----------
+    a, b
+        Tensors, arrays or numbers whose shapes broadcast; a number or an integer tensor takes the dtype of a
+        floating-point partner.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not broadcast, as NumPy says it.
 
     Examples
     --------
@@ -201,25 +212,57 @@ def add(a: Any, b: Any) -> Tensor:
 
 @tensor_method("__sub__", ufunc=np.subtract)
 def sub(a: Any, b: Any) -> Tensor:
-    """Subtract with broadcasting."""
+    """Subtract entry by entry; operands and errors as for `add`.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> (1 - tc.Tensor([1.0, 2.0])).data
+    array([ 0., -1.], dtype=float32)
+    """
     return Sub()(*operands(a, b))
 
 
 @tensor_method("__mul__", ufunc=np.multiply)
 def mul(a: Any, b: Any) -> Tensor:
-    """Multiply entry by entry, with broadcasting."""
+    """Multiply entry by entry; operands and errors as for `add`.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> (tc.Tensor([[1.0], [2.0]]) * tc.Tensor([10.0, 20.0])).data
+    array([[10., 20.],
+           [20., 40.]], dtype=float32)
+    """
     return Mul()(*operands(a, b))
 
 
 @tensor_method("__truediv__", ufunc=np.divide)
 def div(a: Any, b: Any) -> Tensor:
-    """Divide entry by entry, with broadcasting."""
+    """Divide entry by entry; operands and errors as for `add`.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> (tc.Tensor([1.0, 3.0]) / 2).data
+    array([0.5, 1.5], dtype=float32)
+    """
     return Div()(*operands(a, b))
 
 
 @tensor_method("__pow__", ufunc=np.power)
 def pow(a: Any, b: Any) -> Tensor:
-    """Raise to a power entry by entry, with broadcasting."""
+    """Raise to a power entry by entry; operands and errors as for `add`.
+
+    A power of 0 is the constant 1, with gradient 0. The gradient for the power is a^b · log a, 0 where a is 0 and b not
+    negative, NaN for a negative a.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> (tc.Tensor([2.0, 3.0]) ** 2).data
+    array([4., 9.], dtype=float32)
+    """
     return Pow()(*operands(a, b))
 
 

@@ -103,6 +103,12 @@ def mean(x: Any, dim: int | Dims | None = None, keepdim: bool = False) -> Tensor
     ------
     ValueError
         When an axis does not exist, or there is nothing to average.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> tc.Tensor([[1.0, 2.0], [3.0, 4.0]]).mean(dim=0).data
+    array([2., 3.], dtype=float32)
     """
     x = checks.floating("mean", "input", x)
     dims = _dims("mean", dim, x.ndim)
@@ -121,6 +127,12 @@ def max(x: Any, dim: int | None = None, keepdim: bool = False) -> Tensor:
     ------
     ValueError
         When the axis does not exist or is empty.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> tc.Tensor([[1.0, 3.0], [5.0, 4.0]]).max(dim=1).data
+    array([3., 5.], dtype=float32)
     """
     x = as_tensor(x)
     if dim is None:

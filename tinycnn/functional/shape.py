@@ -140,6 +140,13 @@ def permute(x: Any, *dims: Any) -> Tensor:
     ------
     ValueError
         When ``dims`` does not name each axis once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinycnn as tc
+    >>> tc.Tensor(np.zeros((1, 28, 28, 3))).permute(0, 3, 1, 2).shape
+    (1, 3, 28, 28)
     """
     x = as_tensor(x)
     order = tuple(dims[0]) if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
@@ -157,6 +164,13 @@ def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
     ------
     ValueError
         When one of them does not exist.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> tc.Tensor([[1.0, 2.0]]).transpose(0, 1).data
+    array([[1.],
+           [2.]], dtype=float32)
     """
     x = as_tensor(x)
     axes = list(range(x.ndim))
@@ -177,10 +191,20 @@ Tensor.T = property(_reversed_axes)  # type: ignore[assignment, method-assign]
 def getitem(x: Any, index: Any) -> Tensor:
     """``x[index]`` as NumPy indexes; an index may hold integer or boolean Tensors.
 
+    An entry that is read more than once gets the sum of its gradients.
+
     Raises
     ------
     IndexError
         As NumPy raises it.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> x = tc.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> x[[0, 0, 2]].sum().backward()
+    >>> x.grad
+    array([2., 0., 1.], dtype=float32)
     """
     parts = index if isinstance(index, tuple) else (index,)
     plain = tuple(part.data if isinstance(part, Tensor) else part for part in parts)

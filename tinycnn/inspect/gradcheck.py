@@ -105,7 +105,8 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
     """Compare the gradients of ``fn`` with central differences.
 
     The upstream gradient is random: one of ones would hide a softmax that returns zeros, or a wrong kernel with the
-    right mean. Random operations are replayed with the same streams; inputs are restored.
+    right mean. Random operations are replayed with the same streams; inputs are restored. Running statistics are not:
+    check a model with batch normalisation in ``eval`` mode, or a copy of it.
 
     Parameters
     ----------

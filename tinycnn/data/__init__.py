@@ -1,5 +1,28 @@
-"""Data sets."""
+"""Data sets, transforms, and the loader that makes batches of them."""
 
-from tinycnn.data.idx import data_directory, mnist, read_idx
+from tinycnn.data.digits import digits
+from tinycnn.data.fetch import data_directory
+from tinycnn.data.idx import read_idx
+from tinycnn.data.loader import DataLoader
+from tinycnn.data.mnist import fashion_mnist, mnist
+from tinycnn.data.sets import DATA_SETS, DataSet
+from tinycnn.data.transforms import Compose, GreyToColour, Normalize, Pad, RandomAffine, Resize, ToFloat, Transform
 
-__all__ = ["data_directory", "mnist", "read_idx"]
+__all__ = [
+    "DATA_SETS",
+    "Compose",
+    "DataLoader",
+    "DataSet",
+    "GreyToColour",
+    "Normalize",
+    "Pad",
+    "RandomAffine",
+    "Resize",
+    "ToFloat",
+    "Transform",
+    "data_directory",
+    "digits",
+    "fashion_mnist",
+    "mnist",
+    "read_idx",
+]

@@ -2,6 +2,19 @@
 
 from tinycnn.models.alexnet import alexnet
 from tinycnn.models.lenet import lenet5
+from tinycnn.models.registry import ARCHITECTURES, Architecture, architecture
 from tinycnn.models.vgg import vgg11, vgg11_lrn, vgg13, vgg16, vgg16_1x1, vgg19
 
-__all__ = ["alexnet", "lenet5", "vgg11", "vgg11_lrn", "vgg13", "vgg16", "vgg16_1x1", "vgg19"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "alexnet",
+    "architecture",
+    "lenet5",
+    "vgg11",
+    "vgg11_lrn",
+    "vgg13",
+    "vgg16",
+    "vgg16_1x1",
+    "vgg19",
+]

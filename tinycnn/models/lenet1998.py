@@ -153,6 +153,10 @@ class LeNet1998(Sequential):
         """The class whose code is nearest: (N, 10) -> (N,)."""
         return distances.data.argmin(axis=1)
 
+    def logits(self, distances: Tensor) -> Tensor:
+        """Minus the distances, so that softmax gives the likelihood of each class: (N, 10) -> (N, 10)."""
+        return -distances
+
     def loss(self, distances: Tensor, targets: Any, j: float = 1.0) -> Tensor:
         """Mean over the batch of y_t + log(e^−j + Σ_i e^−y_i): equation 9.
 

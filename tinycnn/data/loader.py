@@ -1,0 +1,137 @@
+"""DataLoader: batches in a seeded order, made in background threads while the last one is computed on."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.data.transforms import Transform
+from tinycnn.geometry import positive
+
+AHEAD = 2  # batches a worker has ready: one to hand over, one in the making
+ORDER, CHANGES = 0, 1  # what is drawn for an epoch, as parts of the key
+
+
+class DataLoader:
+    """Images and labels in batches.
+
+    What a batch holds depends on the seed, the epoch and its number alone, and a random change of an image on the seed,
+    the epoch and the image's index: neither on the number of workers nor on what ran before.
+
+    Parameters
+    ----------
+    images
+        (N, …): what ``transform`` takes, or what the network takes where there is none.
+    labels
+        Integers (N,).
+    batch_size
+        Images in a batch; the last may have fewer.
+    shuffle
+        Whether each epoch has an order of its own.
+    transform
+        Applied to each batch of images.
+    seed
+        Of the order and of the random changes, from 0 to 2**64 - 1.
+    drop_last
+        Whether to leave out a last batch that is not full.
+    workers
+        Threads that make batches ahead; 0 makes each when it is asked for.
+
+    Raises
+    ------
+    ValueError
+        For no images, images and labels of different lengths, or numbers below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinycnn as tc
+    >>> loader = tc.data.DataLoader(np.zeros((5, 1, 8, 8), np.float32), np.arange(5), batch_size=2)
+    >>> for images, labels in loader:
+    ...     print(images.shape, labels)
+    (2, 1, 8, 8) [0 1]
+    (2, 1, 8, 8) [2 3]
+    (1, 1, 8, 8) [4]
+    """
+
+    def __init__(
+        self,
+        images: Array,
+        labels: Any,
+        batch_size: int = 64,
+        *,
+        shuffle: bool = False,
+        transform: Transform | None = None,
+        seed: int = 0,
+        drop_last: bool = False,
+        workers: int = 1,
+    ):
+        self.images, self.labels = images, np.asarray(labels)
+        if len(images) != len(self.labels):
+            raise ValueError(f"DataLoader got {len(images)} images and {len(self.labels)} labels: one label an image")
+        if not len(images):
+            raise ValueError("DataLoader got no images")
+        self.batch_size = positive("DataLoader", "batch_size", batch_size)
+        if workers < 0:
+            raise ValueError(f"DataLoader: workers must be at least 0, got {workers}")
+        self.shuffle, self.transform, self.seed = shuffle, transform, seed
+        self.drop_last, self.workers = drop_last, workers
+        self._next_epoch = 0
+        if not len(self):
+            raise ValueError(
+                f"DataLoader: no batch of {batch_size} is full with {len(images)} images: leave out drop_last"
+            )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.images) // self.batch_size if self.drop_last else -(-len(self.images) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        """The batches of the next epoch."""
+        self._next_epoch += 1
+        return self.batches(self._next_epoch - 1)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
+        """The batches of one epoch, from number ``first`` on: images and labels (batch, …)."""
+        indices = np.arange(len(self.images))
+        if self.shuffle:
+            indices = self._stream(epoch, ORDER).permutation(indices)
+        uniforms = None
+        if self.transform is not None and self.transform.draws:
+            uniforms = self._stream(epoch, CHANGES).random((len(self.images), self.transform.draws))
+
+        def make(number: int) -> tuple[Array, Array]:
+            chosen = indices[number * self.batch_size : (number + 1) * self.batch_size]
+            images = self.images[chosen]
+            if self.transform is not None:
+                images = self.transform(images, None if uniforms is None else uniforms[chosen])
+            return images, self.labels[chosen]
+
+        numbers = range(first, len(self))
+        return prefetched(make, numbers, self.workers) if self.workers else map(make, numbers)
+
+    def _stream(self, epoch: int, purpose: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=np.array([self.seed, 2 * epoch + purpose], np.uint64)))
+
+
+def prefetched(
+    make: Callable[[int], tuple[Array, Array]], numbers: Iterable[int], workers: int
+) -> Iterator[tuple[Array, Array]]:
+    """``make(number)`` of each number in order, worked out ahead by threads; an error is raised in its place."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    pending: deque[Future[tuple[Array, Array]]] = deque()
+    pool = ThreadPoolExecutor(workers, "tinycnn-loader")
+    try:
+        for number in numbers:
+            pending.append(pool.submit(make, number))
+            if len(pending) > AHEAD * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,233 @@
+"""Transforms: from a batch of stored images to the batch that a network takes.
+
+A transform maps arrays to arrays. One that makes random changes says how many random numbers it needs for an image
+(``draws``) and is given as many, uniform in [0, 1): so it holds no state, and the loader alone decides what is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.geometry import pads, pair
+
+
+class Transform:
+    """Maps a batch of images; subclass it and define ``apply``.
+
+    ``apply(self, images, uniforms)`` takes images of one shape, batch first, and ``draws`` numbers from [0, 1) for each
+    of them, an array (N, draws), and returns a new array.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> class RandomInvert(tc.data.Transform):
+    ...     draws = 1
+    ...     def apply(self, images, uniforms):
+    ...         flipped = uniforms.reshape(-1, 1, 1, 1) < 0.5
+    ...         return np.where(flipped, 1 - images, images)
+    >>> RandomInvert()(np.zeros((2, 1, 1, 1)), np.array([[0.2], [0.9]])).ravel()
+    array([1., 0.])
+    """
+
+    draws = 0
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """Map a batch."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply method: define apply(self, images, uniforms)")
+
+    def __call__(self, images: Array, uniforms: Array | None = None) -> Array:
+        if uniforms is None:
+            if self.draws:
+                raise ValueError(f"{type(self).__name__} is random: give it {self.draws} numbers an image")
+            uniforms = np.empty((len(images), 0))
+        return self.apply(images, uniforms)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in vars(self).items() if name != "draws")
+        return f"{type(self).__name__}({settings})"
+
+
+class Compose(Transform):
+    """One transform after the other."""
+
+    def __init__(self, transforms: Sequence[Transform]):
+        self.transforms = tuple(transforms)
+        self.draws = sum(transform.draws for transform in self.transforms)
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """Give each transform its share of the random numbers."""
+        start = 0
+        for transform in self.transforms:
+            images = transform(images, uniforms[:, start : start + transform.draws])
+            start += transform.draws
+        return images
+
+
+class ToFloat(Transform):
+    """Integers from 0 to ``maximum`` become float32 from 0 to 1; grey images get their axis of channels.
+
+    Parameters
+    ----------
+    maximum
+        The largest value that can occur, such as 255.
+    """
+
+    def __init__(self, maximum: int):
+        self.maximum = maximum
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, H, W) or (N, C, H, W) -> (N, C, H, W)."""
+        images = images[:, None] if images.ndim == 3 else images
+        return images.astype(np.float32) / np.float32(self.maximum)
+
+
+class Normalize(Transform):
+    """(x − mean) / std, channel by channel.
+
+    Parameters
+    ----------
+    mean, std
+        One number for all channels, or one for each.
+    """
+
+    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]):
+        self.mean, self.std = mean, std
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        mean, std = (np.asarray(value, images.dtype).reshape(-1, 1, 1) for value in (self.mean, self.std))
+        return (images - mean) / std
+
+
+class Pad(Transform):
+    """Zeros around the image; ``padding`` as for `tinycnn.functional.pad`."""
+
+    def __init__(self, padding: int | Sequence[int]):
+        self.padding = pads("Pad", padding)
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, C, H, W) -> (N, C, H + top + bottom, W + left + right)."""
+        top, bottom, left, right = self.padding
+        return np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)))
+
+
+class GreyToColour(Transform):
+    """One channel becomes ``channels`` equal ones."""
+
+    def __init__(self, channels: int = 3):
+        self.channels = channels
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, 1, H, W) -> (N, channels, H, W)."""
+        return np.repeat(images, self.channels, axis=1)
+
+
+class Resize(Transform):
+    """Another size, by linear interpolation; when it shrinks an image, over all pixels that an output pixel covers.
+
+    Parameters
+    ----------
+    size
+        (height, width), or one int for both.
+    """
+
+    def __init__(self, size: int | tuple[int, int]):
+        self.size = pair("Resize", "size", size)
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, C, H, W) -> (N, C, *size): rows · image · columnsᵀ."""
+        rows, columns = (resampling(old, new) for old, new in zip(images.shape[2:], self.size, strict=True))
+        return rows.astype(images.dtype) @ images @ columns.T.astype(images.dtype)
+
+
+@lru_cache(maxsize=64)
+def resampling(old: int, new: int) -> Array:
+    """The matrix (new, old) whose row i averages the old pixels near the centre of new pixel i.
+
+    The weight falls in a straight line from the centre to 0 at a distance of one pixel, of whichever size is larger.
+    """
+    scale = old / new
+    centres = (np.arange(new) + 0.5) * scale - 0.5
+    distance = np.abs(np.arange(old) - centres[:, None]) / max(scale, 1.0)  # (new, old)
+    weights = np.maximum(1 - distance, 0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+class RandomAffine(Transform):
+    """Rotate, scale, shear and shift about the centre, by linear interpolation; zeros come in from outside.
+
+    Parameters
+    ----------
+    degrees
+        Rotation, uniform from −degrees to degrees.
+    translate
+        Shift down and across, each uniform up to this part of the image's size.
+    scale
+        Smallest and largest factor.
+    shear
+        Horizontal shear, uniform from −shear to shear degrees.
+    """
+
+    draws = 5
+
+    def __init__(
+        self,
+        degrees: float = 0.0,
+        translate: float = 0.0,
+        scale: tuple[float, float] = (1.0, 1.0),
+        shear: float = 0.0,
+    ):
+        self.degrees, self.translate, self.scale, self.shear = degrees, translate, scale, shear
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        signed = 2 * uniforms - 1  # (N, 5), in [−1, 1)
+        low, high = self.scale
+        inverse = 1 / (low + uniforms[:, 4] * (high - low))
+        angle = np.radians(self.degrees) * signed[:, 0]
+        slope = np.tan(np.radians(self.shear) * signed[:, 1])
+        cos, sin = np.cos(angle) * inverse, np.sin(angle) * inverse
+        shift = signed[:, 2:4] * self.translate * images.shape[2:]
+        # From an output pixel back to where it came from: shear · rotation / scale.
+        matrix = np.array([[cos, -sin], [sin + slope * cos, cos - slope * sin]])  # (2, 2, N)
+        return affine(images, matrix.transpose(2, 0, 1), shift)
+
+
+def affine(images: Array, matrix: Array, shift: Array) -> Array:
+    """Sample images where each output pixel came from: y[p] = x[matrix · (p − centre − shift) + centre].
+
+    Parameters
+    ----------
+    images
+        (N, C, H, W); 0 outside.
+    matrix
+        (N, 2, 2), for vectors (down, across).
+    shift
+        (N, 2), in pixels.
+
+    Returns
+    -------
+    array
+        (N, C, H, W), interpolated linearly between the four nearest pixels.
+    """
+    N, C, H, W = images.shape
+    centre = (np.array([H, W]) - 1) / 2
+    grid = np.stack(np.meshgrid(np.arange(H), np.arange(W), indexing="ij")).reshape(2, -1) - centre[:, None]
+    source = matrix @ (grid - shift[:, :, None]) + centre[:, None]  # (N, 2, H·W)
+    # A border of one zero pixel stands for all that lies outside.
+    bordered = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).reshape(N, C, -1)
+    source = np.clip(source + 1, 0, np.array([[H + 1], [W + 1]]))
+    corner = np.minimum(source.astype(np.intp), np.array([[H], [W]]))
+    down, across = np.moveaxis((source - corner).astype(images.dtype), 1, 0)[:, :, None]  # each (N, 1, H·W)
+    first = (corner[:, 0] * (W + 2) + corner[:, 1])[:, None]  # (N, 1, H·W)
+
+    def pixel(offset: int) -> Array:
+        return np.take_along_axis(bordered, first + offset, axis=2)
+
+    upper = pixel(0) * (1 - across) + pixel(1) * across
+    lower = pixel(W + 2) * (1 - across) + pixel(W + 3) * across
+    return (upper * (1 - down) + lower * down).reshape(images.shape)

@@ -1,0 +1,96 @@
+"""How well a model does on data it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import tinycnn.functional as F
+from tinycnn.arrays import Array
+from tinycnn.data import DataLoader
+from tinycnn.function import no_grad
+from tinycnn.nn import Module
+from tinycnn.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says of every image of a data set.
+
+    Attributes
+    ----------
+    loss
+        Mean over the images.
+    labels
+        The right classes, int (N,).
+    probabilities
+        Of each class, (N, classes).
+    """
+
+    loss: float
+    labels: Array
+    probabilities: Array
+
+    @property
+    def predictions(self) -> Array:
+        """The likeliest classes, (N,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def accuracy(self) -> float:
+        """Part of the images that are classified right."""
+        return float((self.predictions == self.labels).mean())
+
+    @property
+    def confusion(self) -> Array:
+        """How many images of class i were taken for class j: int (classes, classes)."""
+        classes = self.probabilities.shape[1]
+        return np.bincount(self.labels * classes + self.predictions, minlength=classes**2).reshape(classes, classes)
+
+    @property
+    def worst(self) -> Array:
+        """Indices of the images that were classified wrong, the surest mistakes first."""
+        wrong = np.flatnonzero(self.predictions != self.labels)
+        return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")]
+
+
+def evaluate(model: Module, loader: DataLoader) -> Evaluation:
+    """Run a model in ``eval`` mode over all batches of a loader, and leave it in the mode it was in.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> images, labels = tc.data.digits("test")
+    >>> transform = tc.data.DATA_SETS["digits"].transform((1, 32, 32))
+    >>> result = evaluate(tc.models.lenet5(), tc.data.DataLoader(images, labels, transform=transform))
+    >>> result.confusion.sum()
+    np.int64(359)
+    """
+    training = model.training
+    model.eval()
+    total, labels, probabilities = 0.0, [], []
+    try:
+        with no_grad():
+            for images, targets in loader.batches(0):
+                outputs = model(images)
+                total += loss_of(model)(outputs, targets).item() * len(targets)
+                labels.append(targets)
+                probabilities.append(F.softmax(logits_of(model, outputs)).data)
+    finally:
+        model.train(training)
+    right = np.concatenate(labels).astype(np.int64)
+    return Evaluation(total / len(right), right, np.concatenate(probabilities))
+
+
+def loss_of(model: Module) -> Callable[[Tensor, Any], Tensor]:
+    """The loss that a model is trained with: its own method ``loss``, or cross-entropy."""
+    return getattr(model, "loss", F.cross_entropy)
+
+
+def logits_of(model: Module, outputs: Tensor) -> Tensor:
+    """Outputs as logits, the likeliest class the largest: by the model's own method ``logits`` where it has one."""
+    own: Callable[[Tensor], Tensor] | None = getattr(model, "logits", None)
+    return own(outputs) if own else outputs

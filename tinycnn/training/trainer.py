@@ -1,0 +1,201 @@
+"""Trainer: the loop over epochs and batches, and the state from which it goes on exactly where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from time import perf_counter
+from typing import Any, ClassVar
+
+from tinycnn.arrays import Array
+from tinycnn.data import DataLoader
+from tinycnn.nn import Module
+from tinycnn.optim import Optimizer, Schedule
+from tinycnn.random import default_generator
+from tinycnn.tensor import Tensor
+from tinycnn.training.divergence import Diverged, first_cause
+from tinycnn.training.evaluation import evaluate, logits_of, loss_of
+
+Row = dict[str, Any]
+"""What is written down of an epoch."""
+
+
+class Callback:
+    """Told what happens in a training; subclass it and define what shall be done.
+
+    A callback keeps nothing that a resumed training would miss: what it decides on, it reads off ``trainer.history``.
+    """
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Before the first batch."""
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """After a step."""
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """After validation and after the schedule's step: the trainer stands at the start of the next epoch."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last batch, also when it was stopped early."""
+
+
+class Trainer:
+    """Trains a model: forward, loss, backward, step, batch by batch and epoch by epoch.
+
+    Parameters
+    ----------
+    model
+        From a batch of images to outputs. Its method ``loss(outputs, targets)`` is used where it has one, else
+        cross-entropy.
+    optimizer
+        Moves the model's parameters.
+    schedule
+        Stepped after each epoch, with the validation loss (or the training loss where there is no validation).
+    callbacks
+        Told in this order.
+
+    Attributes
+    ----------
+    epoch, batch
+        Whole epochs done, and batches of the next one.
+    history : list of dict
+        For each epoch: ``epoch``, ``lr``, ``loss``, ``accuracy``, with validation ``validation_loss`` and
+        ``validation_accuracy``, ``seconds``, ``images_per_second``.
+    stop_reason : str or None
+        Why it was stopped early.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> images, labels = tc.data.digits("train")
+    >>> transform = tc.data.DATA_SETS["digits"].transform((1, 32, 32))
+    >>> loader = tc.data.DataLoader(images, labels, shuffle=True, transform=transform)
+    >>> model = tc.models.lenet5()
+    >>> trainer = tc.training.Trainer(model, tc.optim.SGD(model.parameters(), lr=0.05, momentum=0.9))
+    >>> history = trainer.fit(loader, epochs=2)
+    >>> history[1]["loss"] < history[0]["loss"]
+    True
+    """
+
+    POSITION: ClassVar[tuple[str, ...]] = ("epoch", "batch", "images", "loss_sum", "right", "seconds", "history")
+
+    def __init__(
+        self,
+        model: Module,
+        optimizer: Optimizer,
+        schedule: Schedule | None = None,
+        callbacks: Sequence[Callback] = (),
+    ):
+        self.model, self.optimizer = model, optimizer
+        self.schedule, self.callbacks = schedule, list(callbacks)
+        self.epoch, self.history = 0, list[Row]()
+        self.epochs = 0
+        self.batches = 0
+        self.stop_reason: str | None = None
+        self._start_epoch()
+
+    def fit(self, train: DataLoader, validation: DataLoader | None = None, epochs: int = 1) -> list[Row]:
+        """Train until ``epochs`` epochs are done, those before included, or until `stop`.
+
+        Returns
+        -------
+        list of dict
+            The history.
+
+        Raises
+        ------
+        Diverged
+            When a loss is NaN or infinite, naming the first layer that made it so. The step is not taken.
+        """
+        self.epochs, self.batches, self.stop_reason = epochs, len(train), None
+        self._tell("on_fit_start")
+        while self.epoch < epochs and not self.stop_reason:
+            self._run_epoch(train, validation)
+        self._tell("on_fit_end")
+        return self.history
+
+    def stop(self, reason: str) -> None:
+        """Stop after the batch that is running."""
+        self.stop_reason = reason
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on exactly here, the model's arrays and the optimizer's under their own names.
+
+        Returns
+        -------
+        dict
+            ``model``, ``optimizer`` (which `Module.state_dict` and `Optimizer.state_dict` describe), ``schedule``,
+            ``random`` (seed and calls of the generator that dropout draws from) and ``position``.
+        """
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict() if self.schedule else None,
+            "random": [default_generator.seed, default_generator.calls],
+            "position": {name: getattr(self, name) for name in self.POSITION},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.schedule:
+            self.schedule.load_state_dict(state["schedule"])
+        default_generator.seed, default_generator.calls = state["random"]
+        vars(self).update({name: state["position"][name] for name in self.POSITION})
+
+    def _run_epoch(self, train: DataLoader, validation: DataLoader | None) -> None:
+        self.model.train()
+        for images, targets in train.batches(self.epoch, self.batch):
+            start = perf_counter()
+            self._step(images, targets)
+            self.batch += 1
+            self.seconds += perf_counter() - start
+            self._tell("on_batch_end")
+            if self.stop_reason and self.batch < self.batches:
+                return
+        row: Row = {
+            "epoch": self.epoch + 1,
+            "lr": self.optimizer.lr,
+            "loss": self.loss_sum / self.images,
+            "accuracy": self.right / self.images,
+        }
+        if validation is not None:
+            result = evaluate(self.model, validation)
+            row |= {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
+        row |= {"seconds": self.seconds, "images_per_second": self.images / self.seconds}
+        self.history.append(row)
+        self.epoch += 1
+        self._start_epoch()
+        if self.schedule:
+            self.schedule.step(row.get("validation_loss", row["loss"]))
+        self._tell("on_epoch_end")
+
+    def _step(self, images: Array, targets: Array) -> None:
+        calls = default_generator.calls
+        self.optimizer.zero_grad()
+        outputs = self.model(images)
+        loss = loss_of(self.model)(outputs, targets)
+        if not isfinite(value := loss.item()):
+            default_generator.calls = calls  # dropout drops the same once more
+            place = f"epoch {self.epoch + 1}, batch {self.batch + 1}"
+            raise Diverged(f"the loss is {value} in {place}: {first_cause(self.model, images)}")
+        loss.backward()
+        self.optimizer.step()
+        self.images += len(targets)
+        self.loss_sum += value * len(targets)
+        self.right += count_right(self.model, outputs, targets)
+
+    def _start_epoch(self) -> None:
+        self.batch = self.images = self.right = 0
+        self.loss_sum = self.seconds = 0.0
+
+    def _tell(self, event: str) -> None:
+        for callback in self.callbacks:
+            told: Callable[[Trainer], None] = getattr(callback, event)
+            told(self)
+
+
+def count_right(model: Module, outputs: Tensor, targets: Array) -> int:
+    """How many of a batch's likeliest classes are right."""
+    return int((logits_of(model, outputs).data.argmax(axis=1) == targets).sum())

@@ -11,7 +11,7 @@ import tinycnn
 from tests.test_structure import SOURCES
 
 # Parts that need an extra are skipped where it is not installed.
-EXTRAS = {"cupy", "matplotlib", "numba", "PIL", "pooch", "scipy", "threadpoolctl"}
+EXTRAS = {"cupy", "jinja2", "matplotlib", "numba", "PIL", "pooch", "scipy", "threadpoolctl"}
 MODULES = [name for name in SOURCES if not name.endswith("__main__")]
 
 

@@ -40,6 +40,10 @@ class Kernels:
         setattr(self, kernel, value)  # found once, then an ordinary attribute
         return value
 
+    def implements(self, kernel: str) -> bool:
+        """Whether the backend has this kernel of its own."""
+        return hasattr(self._package, kernel)
+
     @property
     def algorithms(self) -> tuple[str, ...]:
         """The convolution algorithms that can run here."""
@@ -100,9 +104,14 @@ def use_backend(name: str) -> _Choice:
     >>> with tc.use_backend("numpy"):
     ...     y = tc.functional.relu(tc.Tensor([-1.0, 2.0]))
     """
+    require_backend(name)
+    return _Choice("backend", name)
+
+
+def require_backend(name: str) -> None:
+    """Refuse a backend that cannot run here."""
     if name not in _PACKAGES:
         raise ValueError(f"backend {name!r} is not available here; there is {_listed(available_backends())}")
-    return _Choice("backend", name)
 
 
 def use_algorithm(name: str) -> _Choice:

@@ -35,6 +35,6 @@ def look_up(what: str, name: str, table: Mapping[str, Value]) -> Value:
     """
     if name in table:
         return table[name]
-    near = get_close_matches(name.lower(), table, n=1)
+    near = get_close_matches(str(name).lower(), table, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(table)}"
     raise ValueError(f"unknown {what} {name!r}: {hint}")

@@ -29,8 +29,8 @@ def digits(split: str = "train") -> tuple[Array, Array]:
 
     Notes
     -----
-    Alpaydin, Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, under CC BY 4.0;
-    ``digits.md`` beside the file says more.
+    Alpaydin, Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, under
+    CC BY 4.0; ``digits.md`` beside the file says more.
 
     Examples
     --------

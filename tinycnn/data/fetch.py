@@ -6,10 +6,13 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from urllib.parse import urlsplit
 
-from tinycnn.data.idx import unzipped
+from tinycnn.data.idx import parse_idx, unzipped
+from tinycnn.storage import replace
 
 RETRIES = 2  # of each mirror, a second or more apart
 TIMEOUT = 20  # seconds without an answer
@@ -39,12 +42,12 @@ def data_directory() -> Path:
     """The folder of data sets: ``TINYCNN_DATA``, or ``tinycnn`` in the user's cache directory."""
     named = os.environ.get("TINYCNN_DATA")
     if named:
-        return Path(named)
+        return Path(named).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinycnn"
 
 
 def obtain(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> tuple[Path, bytes]:
-    """The unpacked bytes of a file in ``folder``; where it is missing, it is first fetched from the first mirror it is on.
+    """The unpacked bytes of a file in ``folder``; where it is missing, the first mirror that has it gives it.
 
     A file that is there is accepted for what it contains, gzipped or not, and never replaced.
 
@@ -58,7 +61,7 @@ def obtain(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> tuple[P
     ValueError
         When the file that is there is damaged or is another one.
     OSError
-        When it is missing and no mirror gave it, saying why for each.
+        When it is missing and no mirror gave it, saying why for each, or the folder cannot be written to.
     ModuleNotFoundError
         When it is missing and pooch is not installed.
     """
@@ -75,8 +78,6 @@ def _is_published(file: PublishedFile, raw: bytes, content: bytes) -> bool:
 
 
 def _refused(path: Path, file: PublishedFile, content: bytes) -> bytes:
-    from tinycnn.data.idx import parse_idx
-
     parse_idx(path, content)  # where the format itself is broken, this tells more
     raise ValueError(
         f"{path} is not the {file.name} that was published (its checksum differs): "
@@ -99,10 +100,13 @@ def _download(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> Path
         registry = {file.name: f"sha256:{file.sha256}"}
         source = pooch.create(folder, mirror, registry=registry, retry_if_failed=RETRIES)
         try:
-            return Path(source.fetch(file.name, downloader=fetch))
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong checksum is a ValueError
-            if isinstance(error, OSError) and error.filename:
-                raise  # of the folder, not of the mirror
+            fetched = Path(source.fetch(file.name, downloader=fetch))
+            # pooch's files are readable by their owner alone; a class may share a folder of data.
+            replace(fetched, partial(copyfile, fetched))
+            return fetched
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and not hasattr(error, "response"):  # requests' own OSErrors have one
+                raise _folder_error(folder, file, error) from None
             reasons.append(f"{urlsplit(mirror).hostname} {_reason(error)}")
     raise ConnectionError(
         f"{file.name} could not be fetched ({'; '.join(reasons)}): put it into {folder}, "
@@ -110,10 +114,17 @@ def _download(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> Path
     )
 
 
+def _folder_error(folder: Path, file: PublishedFile, error: OSError) -> OSError:
+    reason = error.strerror or "Permission denied"  # pooch's PermissionError is a text alone
+    return OSError(f"{file.name} cannot be stored in {folder} ({reason}): name another folder in TINYCNN_DATA")
+
+
 def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, ValueError):
+    if not isinstance(error, OSError):
         return "sent another file (its checksum differs)"
     response = getattr(error, "response", None)
     if response is not None:
         return f"answered {response.status_code}"
-    return "did not answer in time" if "Timeout" in type(error).__name__ else "could not be reached"
+    if "timed out" in str(error):  # requests calls it a Timeout before the first byte, a ConnectionError after it
+        return "did not answer in time"
+    return "broke off" if type(error).__name__ == "ChunkedEncodingError" else "could not be reached"

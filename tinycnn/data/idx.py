@@ -72,4 +72,8 @@ def parse_idx(path: Path, raw: bytes) -> Array:
     if len(raw) != expected:
         kind = "is cut short" if len(raw) < expected else "is too long"
         raise ValueError(f"{path} {kind}: its header states {shape}, {expected} bytes in all, it has {len(raw)}")
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        array = np.frombuffer(raw, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # more axes than NumPy has, or sizes of 0 and too much
+        raise ValueError(f"{path} states sizes that no array has: {error}") from None
+    return array.astype(dtype.newbyteorder("="))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, is_array
 from tinycnn.data.transforms import Transform
 from tinycnn.geometry import positive
 
@@ -27,7 +27,7 @@ class DataLoader:
     images
         (N, …): what ``transform`` takes, or what the network takes where there is none.
     labels
-        Integers (N,).
+        (N, …): integers (N,) for classes, anything else for a loss that takes it.
     batch_size
         Images in a batch; the last may have fewer.
     shuffle
@@ -43,8 +43,8 @@ class DataLoader:
 
     Raises
     ------
-    ValueError
-        For no images, images and labels of different lengths, or numbers below 1.
+    ValueError, TypeError
+        For no images, images and labels of different lengths, or a number outside its range.
 
     Examples
     --------
@@ -70,20 +70,21 @@ class DataLoader:
         drop_last: bool = False,
         workers: int = 1,
     ):
-        self.images, self.labels = images, np.asarray(labels)
-        if len(images) != len(self.labels):
-            raise ValueError(f"DataLoader got {len(images)} images and {len(self.labels)} labels: one label an image")
-        if not len(images):
+        self.images, self.labels = images if is_array(images) else np.asarray(images), np.asarray(labels)
+        if 0 in (self.images.ndim, self.labels.ndim) or len(self.images) != len(self.labels):
+            raise ValueError(
+                f"DataLoader got images {self.images.shape} and labels {self.labels.shape}: it takes one label an image"
+            )
+        if not len(self.images):
             raise ValueError("DataLoader got no images")
         self.batch_size = positive("DataLoader", "batch_size", batch_size)
-        if workers < 0:
-            raise ValueError(f"DataLoader: workers must be at least 0, got {workers}")
-        self.shuffle, self.transform, self.seed = shuffle, transform, seed
-        self.drop_last, self.workers = drop_last, workers
+        self.seed = _within("seed", seed, 2**64 - 1)
+        self.workers = _within("workers", workers)
+        self.shuffle, self.transform, self.drop_last = shuffle, transform, drop_last
         self._next_epoch = 0
         if not len(self):
             raise ValueError(
-                f"DataLoader: no batch of {batch_size} is full with {len(images)} images: leave out drop_last"
+                f"DataLoader: no batch of {batch_size} is full with {len(self.images)} images: leave out drop_last"
             )
 
     def __len__(self) -> int:
@@ -97,6 +98,7 @@ class DataLoader:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
         """The batches of one epoch, from number ``first`` on: images and labels (batch, …)."""
+        epoch, first = _within("epoch", epoch, 2**63 - 1), _within("first", first, len(self))
         indices = np.arange(len(self.images))
         if self.shuffle:
             indices = self._stream(epoch, ORDER).permutation(indices)
@@ -116,6 +118,15 @@ class DataLoader:
 
     def _stream(self, epoch: int, purpose: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(key=np.array([self.seed, 2 * epoch + purpose], np.uint64)))
+
+
+def _within(argument: str, value: int, largest: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"DataLoader: {argument} must be an integer, got {value!r}")
+    if value < 0 or (largest is not None and value > largest):
+        limits = "at least 0" if largest is None else f"from 0 to {largest}"
+        raise ValueError(f"DataLoader: {argument} must be {limits}, got {value}")
+    return int(value)
 
 
 def prefetched(

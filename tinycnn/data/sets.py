@@ -103,7 +103,14 @@ def hold_out(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:
     -------
     tuple of array
         The indices that stay and those held out, each in order.
+
+    Raises
+    ------
+    ValueError
+        For a fraction outside its range.
     """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"hold_out: fraction must be from 0 up to, not including, 1, got {fraction}")
     stream = np.random.Generator(np.random.Philox(key=seed))
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.geometry import pads, pair
+from tinycnn.geometry import pads, pair, positive
 
 
 class Transform:
@@ -44,6 +44,11 @@ class Transform:
             if self.draws:
                 raise ValueError(f"{type(self).__name__} is random: give it {self.draws} numbers an image")
             uniforms = np.empty((len(images), 0))
+        if uniforms.shape != (len(images), self.draws):
+            raise ValueError(
+                f"{type(self).__name__} takes {self.draws} numbers an image, ({len(images)}, {self.draws}) in all, "
+                f"got {uniforms.shape}"
+            )
         return self.apply(images, uniforms)
 
     def __repr__(self) -> str:
@@ -77,11 +82,15 @@ class ToFloat(Transform):
     """
 
     def __init__(self, maximum: int):
-        self.maximum = maximum
+        self.maximum = positive("ToFloat", "maximum", maximum)
 
     def apply(self, images: Array, uniforms: Array) -> Array:
         """(N, H, W) or (N, C, H, W) -> (N, C, H, W)."""
         images = images[:, None] if images.ndim == 3 else images
+        if images.ndim != 4:
+            raise ValueError(
+                f"ToFloat expected images (N, H, W) or (N, C, H, W), got {images.shape}: one image is image[None]"
+            )
         return images.astype(np.float32) / np.float32(self.maximum)
 
 
@@ -95,10 +104,15 @@ class Normalize(Transform):
     """
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]):
+        if not np.all(np.isfinite(mean)) or not np.all(np.isfinite(std)) or np.any(np.less_equal(std, 0)):
+            raise ValueError(f"Normalize: mean must be finite and std above 0, got mean={mean} and std={std}")
         self.mean, self.std = mean, std
 
     def apply(self, images: Array, uniforms: Array) -> Array:
         """(N, C, H, W) -> (N, C, H, W)."""
+        _check_floats("Normalize", images)
+        if not {np.size(self.mean), np.size(self.std)} <= {1, images.shape[1]}:
+            raise ValueError(f"Normalize: images {images.shape} have {images.shape[1]} channels, {self!r} has others")
         mean, std = (np.asarray(value, images.dtype).reshape(-1, 1, 1) for value in (self.mean, self.std))
         return (images - mean) / std
 
@@ -111,6 +125,7 @@ class Pad(Transform):
 
     def apply(self, images: Array, uniforms: Array) -> Array:
         """(N, C, H, W) -> (N, C, H + top + bottom, W + left + right)."""
+        _check_shape("Pad", images)
         top, bottom, left, right = self.padding
         return np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)))
 
@@ -119,10 +134,13 @@ class GreyToColour(Transform):
     """One channel becomes ``channels`` equal ones."""
 
     def __init__(self, channels: int = 3):
-        self.channels = channels
+        self.channels = positive("GreyToColour", "channels", channels)
 
     def apply(self, images: Array, uniforms: Array) -> Array:
         """(N, 1, H, W) -> (N, channels, H, W)."""
+        _check_shape("GreyToColour", images)
+        if images.shape[1] != 1:
+            raise ValueError(f"GreyToColour expected grey images (N, 1, H, W), got {images.shape}")
         return np.repeat(images, self.channels, axis=1)
 
 
@@ -140,6 +158,7 @@ class Resize(Transform):
 
     def apply(self, images: Array, uniforms: Array) -> Array:
         """(N, C, H, W) -> (N, C, *size): rows · image · columnsᵀ."""
+        _check_floats("Resize", images)
         rows, columns = (resampling(old, new) for old, new in zip(images.shape[2:], self.size, strict=True))
         return rows.astype(images.dtype) @ images @ columns.T.astype(images.dtype)
 
@@ -163,13 +182,18 @@ class RandomAffine(Transform):
     Parameters
     ----------
     degrees
-        Rotation, uniform from −degrees to degrees.
+        Rotation, uniform from −degrees to degrees; a positive angle turns clockwise. At most 180.
     translate
-        Shift down and across, each uniform up to this part of the image's size.
+        Shift down and across, each uniform from −translate to translate of the image's height or width. At most 1.
     scale
-        Smallest and largest factor.
+        Smallest and largest factor, uniform between them; above 1 enlarges.
     shear
-        Horizontal shear, uniform from −shear to shear degrees.
+        Horizontal shear, uniform from −shear to shear degrees; at a positive angle the top moves right. At most 89.
+
+    Raises
+    ------
+    ValueError
+        For a number outside its range.
     """
 
     draws = 5
@@ -181,10 +205,16 @@ class RandomAffine(Transform):
         scale: tuple[float, float] = (1.0, 1.0),
         shear: float = 0.0,
     ):
+        for argument, value, largest in (("degrees", degrees, 180), ("translate", translate, 1), ("shear", shear, 89)):
+            if not 0 <= value <= largest:
+                raise ValueError(f"RandomAffine: {argument} must be from 0 to {largest}, got {value}")
+        if np.shape(scale) != (2,) or not 0 < scale[0] <= scale[1] < np.inf:
+            raise ValueError(f"RandomAffine: scale must be the smallest and the largest factor above 0, got {scale}")
         self.degrees, self.translate, self.scale, self.shear = degrees, translate, scale, shear
 
     def apply(self, images: Array, uniforms: Array) -> Array:
         """(N, C, H, W) -> (N, C, H, W)."""
+        _check_floats("RandomAffine", images)
         signed = 2 * uniforms - 1  # (N, 5), in [−1, 1)
         low, high = self.scale
         inverse = 1 / (low + uniforms[:, 4] * (high - low))
@@ -231,3 +261,16 @@ def affine(images: Array, matrix: Array, shift: Array) -> Array:
     upper = pixel(0) * (1 - across) + pixel(1) * across
     lower = pixel(W + 2) * (1 - across) + pixel(W + 3) * across
     return (upper * (1 - down) + lower * down).reshape(images.shape)
+
+
+def _check_shape(name: str, images: Array) -> None:
+    if images.ndim != 4:
+        raise ValueError(
+            f"{name} expected images (N, C, H, W), got {images.shape}: ToFloat gives grey ones their axis of channels"
+        )
+
+
+def _check_floats(name: str, images: Array) -> None:
+    _check_shape(name, images)
+    if images.dtype.kind != "f":
+        raise TypeError(f"{name} expected float32 or float64, got {images.dtype}: ToFloat comes first")

@@ -308,11 +308,12 @@ def _extent(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _cells(layer: Layer) -> tuple[str, ...]:
     field = "all" if layer.receptive_field is None else " x ".join(map(str, layer.receptive_field))
     shape = " x ".join(map(str, layer.output_shape))
-    counts = f"{layer.parameters:,}", f"{layer.multiply_adds:,}", field, _readable(layer.kept_bytes)
+    counts = f"{layer.parameters:,}", f"{layer.multiply_adds:,}", field, readable_bytes(layer.kept_bytes)
     return layer.name, layer.kind, shape, *counts
 
 
-def _readable(count: float) -> str:
+def readable_bytes(count: float) -> str:
+    """A number of bytes with its unit, such as 1.5 MB."""
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

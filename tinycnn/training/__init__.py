@@ -4,6 +4,7 @@ from tinycnn.training.checkpoint import Checkpoint, load_checkpoint
 from tinycnn.training.divergence import Diverged
 from tinycnn.training.evaluation import Evaluation, evaluate
 from tinycnn.training.recipe import Recipe
+from tinycnn.training.report import write_report
 from tinycnn.training.run import Run
 from tinycnn.training.stopping import EarlyStopping
 from tinycnn.training.trainer import Callback, Trainer
@@ -19,4 +20,5 @@ __all__ = [
     "Trainer",
     "evaluate",
     "load_checkpoint",
+    "write_report",
 ]

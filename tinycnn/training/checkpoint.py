@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tinycnn.arrays import Array, is_array
 from tinycnn.nn import Module
+from tinycnn.random import default_generator
 from tinycnn.storage import load_arrays, save_arrays
 from tinycnn.training.environment import environment
 from tinycnn.training.recipe import Recipe
+from tinycnn.version import __version__
 
 KIND = "checkpoint"
+GROUPS = ("model", "optimizer")
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,16 @@ class Checkpoint:
     notes: dict[str, Any]
 
     def build(self) -> Module:
-        """The model with its weights, in ``eval`` mode.
+        """The model with its weights, in ``eval`` mode; it takes no random numbers from a training that goes on later.
 
         Raises
         ------
         ValueError
             When the weights are not of the model that the recipe names.
         """
+        calls = default_generator.calls
         model = self.recipe.architecture.build(num_classes=len(self.recipe.data_set.classes))
+        default_generator.calls = calls
         try:
             model.load_state_dict(self.weights)
         except ValueError as error:
@@ -77,24 +82,50 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     FileNotFoundError
         When there is none.
     ValueError
-        When it is damaged, or no checkpoint.
+        When it is damaged, no checkpoint, or of a version of tinycnn that has what this one has not.
     """
     path = Path(path)
     if path.is_dir():
-        if not (path / "best.safetensors").is_file():
-            raise FileNotFoundError(f"{path} holds no run: there is no best.safetensors in it")
-        path = path / "best.safetensors"
+        folder, path = path, path / "best.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no epoch of the run in {folder} is done yet: go on with 'tinycnn train --resume {folder}'"
+                if (folder / "last.safetensors").is_file()
+                else f"{folder} holds no run: there is no best.safetensors in it"
+            )
     arrays, description = load_arrays(path)
-    if description.get("kind") != KIND:
+    if not isinstance(description, dict) or description.get("kind") != KIND:
         raise ValueError(f"{path} is no checkpoint of a training")
-    groups: dict[str, dict[str, Array]] = {"model": {}, "optimizer": {}}
+    groups: dict[str, dict[str, Array]] = {group: {} for group in GROUPS}
     for key, array in arrays.items():
         group, _, name = key.partition("/")
+        if group not in GROUPS:
+            raise _another_version(path, f"no array is called {key!r}")
         groups[group][name] = array
-    state = description["state"]
+    state, notes = description.get("state"), description.get("notes")
+    if not isinstance(notes, dict) or not isinstance(notes.get("environment"), dict):
+        raise _another_version(path, "its notes tell its environment")
     if state is not None:
+        if not isinstance(state, dict) or not isinstance(state.get("optimizer"), dict):
+            raise _another_version(path, "its state has an optimizer")
         state |= {"model": groups["model"], "optimizer": state["optimizer"] | groups["optimizer"]}
-    return Checkpoint(path, Recipe(**description["recipe"]), groups["model"], state, description["notes"])
+    return Checkpoint(path, _recipe(path, description.get("recipe")), groups["model"], state, notes)
+
+
+def _recipe(path: Path, parts: Any) -> Recipe:
+    names = {field.name for field in fields(Recipe)}
+    given = set(parts) if isinstance(parts, dict) else set[str]()
+    if given != names:
+        name = min(given ^ names)
+        raise _another_version(path, f"a recipe has {'no ' if name in given else ''}{name!r}")
+    try:
+        return Recipe(**parts)
+    except ValueError as error:
+        raise ValueError(f"the recipe in {path} cannot be followed here: {error}") from None
+
+
+def _another_version(path: Path, expected: str) -> ValueError:
+    return ValueError(f"{path} is of another version of tinycnn than this one, {__version__}, where {expected}")
 
 
 def _save(

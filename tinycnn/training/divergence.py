@@ -2,49 +2,124 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, is_array
 from tinycnn.function import no_grad
 from tinycnn.nn import Module
+from tinycnn.tensor import Tensor
+
+ADVICE = "try a lower lr"
 
 
 class Diverged(RuntimeError):
-    """Training stopped because the loss was NaN or infinite; the message names the first layer that made it so."""
+    """Training stopped because of a NaN or an infinity; the message names the first layer that made it."""
 
 
-def first_cause(model: Module, images: Array) -> str:
-    """Run a batch again and name the first thing that is not finite: the batch, a layer's weights, or its output."""
-    if not np.isfinite(images).all():
-        image = int(np.argwhere(~np.isfinite(images))[0][0])
-        return f"the batch itself holds {_kind(images)}, first in image {image}: look at the data"
-    causes: list[str] = []
+def first_cause(model: Module, batches: Iterable[Array]) -> str:
+    """Run batches again and name the first thing that is not finite.
 
-    def look(name: str) -> Any:
-        def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if not causes:
-                causes.extend(_faults(name, module, output))
+    Parameters
+    ----------
+    model
+        Run in the mode that it is in.
+    batches
+        Images, as the model takes them.
 
-        return hook
-
+    Returns
+    -------
+    str
+        A batch itself, a layer's weights, its output made of finite inputs, or, where all of these are finite, the
+        loss.
+    """
+    search = _Search()
     with ExitStack() as stack, no_grad(), np.errstate(all="ignore"):
         for name, module in model.named_modules():
-            if not any(module.children()):
-                stack.enter_context(module.register_forward_hook(look(name)))
-        model(images)
-    return causes[0] if causes else "all layers give finite outputs, so it arose in the loss: are the logits too large?"
+            stack.enter_context(module.register_forward_hook(search.hook(name)))
+        for images in batches:
+            if not np.isfinite(images).all():
+                image = int(np.argwhere(~np.isfinite(images))[0][0])
+                return f"the batch itself holds {_kind(images)}, first in image {image}: look at the data"
+            model(images)
+            if search.cause:
+                return search.cause
+    return f"all outputs are finite, at last {search.last}, so it arose in the loss: where they are large, {ADVICE}"
 
 
-def _faults(name: str, module: Module, output: Any) -> list[str]:
-    layer = f"layer {name} ({type(module).__name__})"
-    for parameter, tensor in module.named_parameters():
-        if not np.isfinite(tensor.data).all():
-            return [f"{layer}: its {parameter} holds {_kind(tensor.data)} since the last step; try a lower lr"]
-    array = (output[0] if isinstance(output, tuple) else output).data
-    return [] if np.isfinite(array).all() else [f"{layer} made {_kind(array)} of finite inputs; try a lower lr"]
+def fault_in_state(model: Module) -> str | None:
+    """The first layer whose weights or statistics are not finite, in words, or None."""
+    for name, module in model.named_modules():
+        for own, array in _own_arrays(module):
+            if not np.isfinite(array).all():
+                return _spoilt(_layer(name, module), own, array)
+    return None
+
+
+class _Search:
+    """Looks at each module when it is done: the first that made what is not finite is the cause.
+
+    Modules within others are done first. One that is given something that is not finite is passed over: an earlier one
+    is to blame, or else the code of the module around both.
+    """
+
+    def __init__(self) -> None:
+        self.cause: str | None = None
+        self.last = "none"
+
+    def hook(self, name: str) -> Any:
+        def look(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if self.cause:
+                return
+            layer = _layer(name, module)
+            bad = next((array for array in _arrays(output) if not np.isfinite(array).all()), None)
+            if bad is None:
+                if not any(module.children()):
+                    size = max((float(abs(array).max()) for array in _arrays(output) if array.size), default=0.0)
+                    self.last = f"up to {size:.1e} by {layer}"
+            elif all(np.isfinite(array).all() for array in _arrays(inputs)):
+                self.cause = _made(layer, module, bad)
+
+        return look
+
+
+def _made(layer: str, module: Module, output: Array) -> str:
+    for own, array in _own_arrays(module):
+        if not np.isfinite(array).all():
+            return _spoilt(layer, own, array)
+    return f"{layer} made {_kind(output)} of finite inputs; {ADVICE}"
+
+
+def _spoilt(layer: str, own: str, array: Array) -> str:
+    return f"{layer} has {_kind(array)} in its {own}; {ADVICE}"
+
+
+def _layer(name: str, module: Module) -> str:
+    return f"layer {name} ({type(module).__name__})" if name else f"the model itself ({type(module).__name__})"
+
+
+def _own_arrays(module: Module) -> Iterator[tuple[str, Array]]:
+    """Parameters and buffers of a module without those below it."""
+    below = {id(parameter) for _, child in module.children() for parameter in child.parameters()}
+    for name, parameter in module.named_parameters():
+        if id(parameter) not in below:
+            yield name, parameter.data
+    for name, buffer in module.named_buffers():
+        if "." not in name:
+            yield name, buffer
+
+
+def _arrays(value: Any) -> Iterator[Array]:
+    if isinstance(value, Tensor):
+        yield value.data
+    elif is_array(value):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for entry in value:
+            yield from _arrays(entry)
 
 
 def _kind(array: Array) -> str:

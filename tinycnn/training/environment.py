@@ -13,13 +13,19 @@ from tinycnn.version import __version__
 
 
 def environment() -> dict[str, Any]:
-    """Versions of tinycnn, Python and NumPy, the BLAS that NumPy calls and its threads, and the processor's kind."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    """Versions of tinycnn, Python and NumPy, the BLAS that NumPy calls and its threads, and the processor's kind.
+
+    The BLAS is told with the family of processors whose kernels it has chosen, for they round differently.
+    """
+    from threadpoolctl import threadpool_info
+
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    names = (f"{blas['internal_api']} {blas['version']} {blas.get('architecture', '')}".strip() for blas in libraries)
     return {
         "tinycnn": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "blas": f"{blas['name']} {blas['version']}",
+        "blas": ", ".join(names) or "unknown",
         "threads": num_threads(),
         "machine": platform.machine(),
     }

@@ -58,7 +58,7 @@ class Evaluation:
 
 
 def evaluate(model: Module, loader: DataLoader) -> Evaluation:
-    """Run a model in ``eval`` mode over all batches of a loader, and leave it in the mode it was in.
+    """Run a model in ``eval`` mode over all batches of a loader, and leave each module in the mode it was in.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def evaluate(model: Module, loader: DataLoader) -> Evaluation:
     >>> result.confusion.sum()
     np.int64(359)
     """
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     total, labels, probabilities = 0.0, [], []
     try:
@@ -80,7 +80,8 @@ def evaluate(model: Module, loader: DataLoader) -> Evaluation:
                 labels.append(targets)
                 probabilities.append(F.softmax(logits_of(model, outputs)).data)
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
     right = np.concatenate(labels).astype(np.int64)
     return Evaluation(total / len(right), right, np.concatenate(probabilities))
 

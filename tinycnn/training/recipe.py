@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from math import inf
+from numbers import Integral, Real
 from typing import Any
 
-from tinycnn.backend import ALGORITHMS, available_backends
+import numpy as np
+
+from tinycnn.backend import ALGORITHMS, require_backend
 from tinycnn.choices import look_up
 from tinycnn.data import DATA_SETS, DataSet
 from tinycnn.models import Architecture, architecture
@@ -28,9 +32,11 @@ DEFAULTS: dict[str, Any] = {
 }
 """Where nothing else is said: chosen for LeNet-5 on MNIST."""
 
+FEW_IMAGES: dict[str, Any] = {"epochs": 30, "batch_size": 32, "validation": 0.1, "augment": True}
+
 OTHERS: dict[tuple[str, str], dict[str, Any]] = {
-    ("lenet5", "digits"): {"epochs": 30, "batch_size": 32, "validation": 0.1},
-    ("lenet5-1998", "digits"): {"epochs": 30, "batch_size": 32, "validation": 0.1, "lr": 0.005},
+    ("lenet5", "digits"): FEW_IMAGES,
+    ("lenet5-1998", "digits"): FEW_IMAGES | {"lr": 0.005},
     ("lenet5-1998", "mnist"): {"lr": 0.005},
     ("lenet5-1998", "fashion-mnist"): {"lr": 0.005},
 }
@@ -38,6 +44,20 @@ OTHERS: dict[tuple[str, str], dict[str, Any]] = {
 
 DEEP = {"lr": 0.01, "batch_size": 128, "threads": cores()}
 """What differs for AlexNet and VGG; the rate is the papers', for 128 and 256 images in a batch."""
+
+NUMBERS: dict[str, tuple[type, Callable[[Any], bool], str]] = {
+    "epochs": (int, lambda value: value >= 1, "a whole number, at least 1"),
+    "batch_size": (int, lambda value: value >= 1, "a whole number, at least 1"),
+    "lr": (float, lambda value: 0 < value < inf, "positive; 0.05 is the default for LeNet-5"),
+    "momentum": (float, lambda value: 0 <= value < 1, "from 0 up to, not including, 1; 0.9 is usual"),
+    "weight_decay": (float, lambda value: 0 <= value < inf, "0 or positive; 5e-4 is usual"),
+    "validation": (float, lambda value: 0 <= value < 1, "a part from 0 up to, not including, 1; 0.1 is a tenth"),
+    "patience": (int, lambda value: value >= 0, "0 (never stop early) or a whole number of epochs"),
+    "augment": (bool, lambda value: True, "True or False"),
+    "seed": (int, lambda value: 0 <= value < 2**64, "a whole number from 0 to 2**64 - 1"),
+    "threads": (int, lambda value: value >= 1, "a whole number, at least 1; more than there are cores does not help"),
+}
+"""Of what kind the fields that are no names must be, what else must hold for them, and both in words."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,7 @@ class Recipe:
     Raises
     ------
     ValueError
-        For unknown names and numbers out of range.
+        For unknown names, numbers out of range, and anything else in the place of a number.
     """
 
     model: str
@@ -83,24 +103,18 @@ class Recipe:
     threads: int
 
     def __post_init__(self) -> None:
+        for name in ("model", "data", "backend", "algorithm"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be a name, got {getattr(self, name)!r}")
         architecture(self.model)
         look_up("data set", self.data, DATA_SETS)
-        look_up("backend", self.backend, dict.fromkeys(available_backends()))
+        require_backend(self.backend)
         look_up("algorithm", self.algorithm, dict.fromkeys(ALGORITHMS))
-        within: dict[str, tuple[Callable[[Any], bool], str]] = {
-            "epochs": (lambda value: value >= 1, "at least 1"),
-            "batch_size": (lambda value: value >= 1, "at least 1"),
-            "lr": (lambda value: 0 < value < float("inf"), "positive; 0.05 is the default for LeNet-5"),
-            "momentum": (lambda value: 0 <= value < 1, "from 0 up to, not including, 1; 0.9 is usual"),
-            "weight_decay": (lambda value: 0 <= value < float("inf"), "0 or positive; 5e-4 is usual"),
-            "validation": (lambda value: 0 <= value < 1, "a part from 0 up to, not including, 1; 0.1 is a tenth"),
-            "patience": (lambda value: value >= 0, "0 (never stop early) or a number of epochs"),
-            "threads": (lambda value: value >= 1, "at least 1; the number of cores is the most that helps"),
-            "seed": (lambda value: 0 <= value < 2**64, "an integer from 0 to 2**64 - 1"),
-        }
-        for name, (holds, expected) in within.items():
-            if not holds(getattr(self, name)):
-                raise ValueError(f"{name} must be {expected}, got {getattr(self, name)}")
+        for name, (kind, holds, expected) in NUMBERS.items():
+            value = getattr(self, name)
+            if not _is_a(kind, value) or not holds(value):
+                raise ValueError(f"{name} must be {expected}, got {value!r}")
+            object.__setattr__(self, name, kind(value))  # a number of NumPy's would not go into JSON
         if self.patience and not self.validation:
             raise ValueError("patience needs held-out images to watch: give validation a part above 0")
 
@@ -127,9 +141,14 @@ class Recipe:
         >>> Recipe.of("lenet5", "mnist", epochs=2).batch_size
         64
         """
-        unknown = set(chosen) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ValueError(f"a recipe has no {min(unknown)!r}")
-        deep = {} if model.startswith("lenet5") else DEEP
+        for name in chosen:
+            look_up("part of a recipe", name, {field.name: field for field in fields(cls)})
+        deep = {} if str(model).startswith("lenet5") else DEEP
         given = {name: value for name, value in chosen.items() if value is not None}
         return cls(model, data, **(DEFAULTS | deep | OTHERS.get((model, data), {}) | given))
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, (bool, np.bool_))
+    return isinstance(value, Integral if kind is int else Real)

@@ -8,15 +8,15 @@ moment, also while it saves, goes on from the last checkpoint and ends as if not
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import itertools
 import json
 import os
-import shutil
+import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import IO
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from tinycnn.training.recipe import Recipe
 from tinycnn.training.stopping import EarlyStopping, is_best
 from tinycnn.training.trainer import Callback, Trainer
 
+LAST, BEST, METRICS, CONFIG, LOCK = "last.safetensors", "best.safetensors", "metrics.jsonl", "config.json", ".lock"
+UNFINISHED = f".{LAST}.*{PARTIAL}"  # all that a start leaves that was killed
+ANOTHER = "name another place with --out"
 SAVE_EVERY = 60  # seconds, within an epoch
 EVALUATION_BATCH = 250  # images; of 50 to 1000, LeNet-5 took about the same time for each
 
@@ -42,7 +45,8 @@ EVALUATION_BATCH = 250  # images; of 50 to 1000, LeNet-5 took about the same tim
 class Run:
     """A recipe, its data, model and optimiser, and the folder that all of it is kept in.
 
-    Make one with `start` or `resume`.
+    Make one with `start` or `resume`. Backend, algorithm, threads and seed are set for the whole process, so train one
+    run at a time.
 
     Attributes
     ----------
@@ -58,7 +62,7 @@ class Run:
     def __init__(self, folder: Path, recipe: Recipe):
         self.folder, self.recipe = folder, recipe
         self.changes: list[str] = []
-        self._lock: IO[str] | None = None
+        self._lock: _Lock
         use_backend(recipe.backend)
         use_algorithm(recipe.algorithm)
         set_num_threads(recipe.threads)
@@ -72,25 +76,36 @@ class Run:
         self._read_training_data()
 
     @classmethod
-    def start(cls, recipe: Recipe, folder: Path | None = None) -> Run:
+    def start(cls, recipe: Recipe, folder: str | Path | None = None) -> Run:
         """Make a new run, in ``folder``, or in the next free one below ``runs/``.
 
         Raises
         ------
         FileExistsError
             When the folder is not empty.
+        BlockingIOError
+            When another process is starting a run there.
         OSError
             When the data cannot be had, or the folder cannot be made; it does not exist then.
+        ValueError
+            When so many images are held out, or so few, that none are left on one side.
         """
-        if folder is not None:
-            _require_vacant(folder)
-        run = cls(folder or Path(), recipe)
-        names = [folder] if folder else (Path("runs") / f"{recipe.model}-{recipe.data}-{n}" for n in itertools.count(1))
-        run.folder = next(name for name in names if run._make_folder(name))
+        if folder is None:
+            run = cls(Path(), recipe)
+            for number in itertools.count(1):
+                with suppress(FileExistsError, BlockingIOError):
+                    run._make_folder(Path("runs") / f"{recipe.model}-{recipe.data}-{number}")
+                    break
+            return run
+        folder = Path(folder)
+        with _told(f"{folder} cannot be made", ANOTHER):
+            _require_vacant(folder)  # at once, and not after the data was fetched
+        run = cls(folder, recipe)
+        run._make_folder(folder)
         return run
 
     @classmethod
-    def resume(cls, folder: Path) -> Run:
+    def resume(cls, folder: str | Path) -> Run:
         """Go on with the run in ``folder``.
 
         Raises
@@ -102,19 +117,30 @@ class Run:
         BlockingIOError
             When another process is training there.
         """
-        last = folder / "last.safetensors"
+        folder = Path(folder)
+        last = folder / LAST
         if not last.is_file():
-            raise FileNotFoundError(f"{folder} holds no run to go on with: there is no last.safetensors in it")
-        lock = _lock(folder)
-        checkpoint = load_checkpoint(last)
-        if checkpoint.state is None:
-            raise ValueError(f"{last} holds a model alone, no state of a training to go on from")
-        run = cls(folder, checkpoint.recipe)
-        run._lock = lock
-        run.trainer.load_state_dict(checkpoint.state)
-        run.changes = differences(checkpoint.notes["environment"], environment())
-        for leftover in folder.glob(f".*{PARTIAL}"):
-            leftover.unlink()
+            raise FileNotFoundError(f"{folder} holds no run to go on with: there is no {LAST} in it")
+        with ExitStack() as undo:
+            with _told(f"{folder} cannot be written to", "a run goes on in its own folder"):
+                lock = _lock(folder)
+            undo.callback(lock.release)
+            checkpoint = load_checkpoint(last)
+            if checkpoint.state is None:
+                raise ValueError(f"{last} holds a model alone, no state of a training to go on from")
+            run = cls(folder, checkpoint.recipe)
+            run._lock = lock
+            try:
+                run.trainer.load_state_dict(checkpoint.state)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{last} does not fit its recipe, {checkpoint.recipe.model}: {error}") from None
+            run.changes = differences(checkpoint.notes["environment"], environment())
+            with run._saving():
+                for leftover in folder.glob(f".*{PARTIAL}"):
+                    leftover.unlink()
+                if not (folder / CONFIG).is_file():  # it was killed when it had just been made
+                    run._write_config()
+            undo.pop_all()
         return run
 
     @property
@@ -132,74 +158,100 @@ class Run:
         OSError
             When the folder cannot be written to; what was saved before is intact.
         """
+        with self._saving():
+            self._lock = _lock(self.folder)
         own = self.trainer.callbacks
         self.trainer.callbacks = [*own, *callbacks]
         try:
             self.trainer.fit(self.train, self.validation, self.recipe.epochs)
         finally:
+            self._lock.release()
             self.trainer.callbacks = own
 
     def test(self) -> tuple[Checkpoint, Evaluation]:
-        """Evaluate the best model on the test images, and write the result down in ``metrics.jsonl``."""
+        """Evaluate the best model on the test images, and write the result down in ``metrics.jsonl``.
+
+        Raises
+        ------
+        FileNotFoundError
+            When no epoch is done yet.
+        """
         checkpoint = load_checkpoint(self.folder)
         result = evaluate(checkpoint.build(), test_loader(self.recipe))
         self.write_metrics({"test_loss": result.loss, "test_accuracy": result.accuracy})
         return checkpoint, result
 
     def save(self) -> None:
-        """Write the best model, where the last epoch made it, and the state to go on from."""
+        """Write the best model, where the last epoch made it, and the state to go on from.
+
+        Raises
+        ------
+        OSError
+            When the folder cannot be written to; what was saved before is intact.
+        """
         trainer = self.trainer
-        try:
+        with self._saving():
             if trainer.history and trainer.batch == 0 and is_best(trainer.history):
-                best = self.folder / "best.safetensors"
-                save_model(best, self.recipe, trainer.model.state_dict(), row=trainer.history[-1])
-            save_training(self.folder / "last.safetensors", self.recipe, trainer.state_dict())
-            self.write_metrics()
-        except OSError as error:
-            raise OSError(
-                f"the run could not be saved in {self.folder} ({error.strerror or error}): what was saved before is "
-                f"intact, and once there is room 'tinycnn train --resume {self.folder}' goes on from there"
-            ) from None
+                save_model(self.folder / BEST, self.recipe, trainer.model.state_dict(), row=trainer.history[-1])
+            save_training(self.folder / LAST, self.recipe, trainer.state_dict())
+        self.write_metrics()
 
     def write_metrics(self, *results: dict[str, float]) -> None:
         """Write ``metrics.jsonl`` anew."""
         lines = [json.dumps(row, allow_nan=False) + "\n" for row in (*self.trainer.history, *results)]
-        write_text(self.folder / "metrics.jsonl", "".join(lines))
+        with self._saving():
+            write_text(self.folder / METRICS, "".join(lines))
+
+    def _write_config(self) -> None:
+        description = {"recipe": self.recipe.as_dict(), "environment": environment()}
+        write_text(self.folder / CONFIG, json.dumps(description, indent=2) + "\n")
+
+    def _saving(self) -> AbstractContextManager[None]:
+        return _told(
+            f"the run could not be saved in {self.folder}",
+            "what was saved before is intact, and once the folder can be written to again 'tinycnn train --resume "
+            f"{self.folder}' goes on from there",
+        )
 
     def _read_training_data(self) -> None:
         recipe = self.recipe
         images, labels = recipe.data_set.read("train")
         shape = recipe.architecture.input_shape
         kept, held = hold_out(labels, recipe.validation, recipe.seed)
+        if not len(kept) or (recipe.validation and not len(held)):
+            raise ValueError(
+                f"validation={recipe.validation} holds out {len(held)} of {len(labels)} images: "
+                f"give it {'less' if len(held) else 'more, or 0'}"
+            )
         transform = recipe.data_set.transform(shape, recipe.augment)
         self.train = DataLoader(
             images[kept], labels[kept], recipe.batch_size, shuffle=True, transform=transform, seed=recipe.seed
         )
         self.validation = _in_order(images[held], labels[held], recipe) if len(held) else None
 
-    def _make_folder(self, folder: Path) -> bool:
-        """Make the folder with all that a run needs to go on, beside its place and then renamed; False where taken."""
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.parent.glob(f".{folder.name}.*{PARTIAL}"):
-                _remove_abandoned(leftover)
-            made = folder.with_name(f".{folder.name}.{os.getpid()}{PARTIAL}")
-            made.mkdir()
-        except OSError as error:
-            raise OSError(f"{folder} cannot be made ({error.strerror}): name another place with --out") from None
-        try:
-            self._lock = _lock(made)
-            self.folder = made
-            description = {"recipe": self.recipe.as_dict(), "environment": environment()}
-            write_text(made / "config.json", json.dumps(description, indent=2) + "\n")
-            self.save()
-            os.rename(made, folder)
-        except BaseException as error:
-            shutil.rmtree(made, ignore_errors=True)
-            if isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                return False
-            raise
-        return True
+    def _make_folder(self, folder: Path) -> None:
+        """Make the folder with all that a run needs to go on; where that fails, leave nothing of it.
+
+        It is a run from the moment on that ``last.safetensors`` is in it. A new run takes the place
+        of one that was killed before.
+        """
+        with ExitStack() as undo, _told(f"{folder} cannot be made", ANOTHER):
+            _require_vacant(folder)
+            missing = [place for place in (folder, *folder.parents) if not place.exists()]
+            for place in reversed(missing):
+                undo.callback(_remove_if_empty, place)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder)
+            undo.callback(self._lock.release)
+            _require_vacant(folder)  # once more, now that no other process can take it
+            undo.callback(_clear, folder)
+            self.folder = folder
+            for leftover in folder.glob(UNFINISHED):
+                leftover.unlink()
+            save_training(folder / LAST, self.recipe, self.trainer.state_dict())
+            self._write_config()
+            write_text(folder / METRICS, "")
+            undo.pop_all()
 
 
 class _Saving(Callback):
@@ -244,35 +296,69 @@ def _require_vacant(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: name a folder with --out")
-    if (folder / "last.safetensors").is_file():
-        state = load_checkpoint(folder / "last.safetensors")
-        done = state.state["position"]["epoch"] if state.state else 0
-        raise FileExistsError(
-            f"{folder} holds a run of {state.recipe.model} on {state.recipe.data}, {done} of {state.recipe.epochs} "
-            f"epochs done: go on with --resume {folder}, or name another --out"
-        )
-    if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty and holds no run: name a new folder with --out")
+    if (folder / LAST).is_file():
+        raise FileExistsError(f"{folder} holds {_described(folder / LAST)}: go on with --resume {folder}, or {ANOTHER}")
+    if any(entry.name != LOCK and not entry.match(UNFINISHED) for entry in folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty and holds no run: {ANOTHER}")
 
 
-def _lock(folder: Path) -> IO[str]:
-    """Hold the folder for this process; the system lets go of it however the process ends."""
+def _described(last: Path) -> str:
     try:
-        file = (folder / ".lock").open("a+")
-    except OSError as error:
-        raise OSError(f"{folder} cannot be written to ({error.strerror})") from None
+        checkpoint = load_checkpoint(last)
+    except ValueError as error:
+        return f"a run that cannot be read ({error})"
+    recipe, state = checkpoint.recipe, checkpoint.state
+    done = state["position"]["epoch"] if state else 0
+    return f"a run of {recipe.model} on {recipe.data}, {done} of {recipe.epochs} epochs done"
+
+
+class _Lock:
+    """Holds a folder for this process until it is released or forgotten; the system lets go of it when a process dies.
+
+    A process that holds a folder gets it again: in a notebook, a run is resumed while the name of the old one still
+    stands for it.
+    """
+
+    def __init__(self, descriptor: int):
+        self.release = weakref.finalize(self, os.close, descriptor)
+
+
+_locks: weakref.WeakValueDictionary[tuple[int, int], _Lock] = weakref.WeakValueDictionary()
+"""By device and inode of the locked file."""
+
+
+def _lock(folder: Path) -> _Lock:
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    status = os.fstat(descriptor)
+    held = _locks.get((status.st_dev, status.st_ino))
+    if held and held.release.alive:
+        os.close(descriptor)
+        return held
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
+        os.close(descriptor)
         raise BlockingIOError(f"another process is training in {folder}: wait for it, or stop it") from None
-    return file
+    lock = _locks[status.st_dev, status.st_ino] = _Lock(descriptor)
+    return lock
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove a folder that was never finished, unless the process that makes it still lives."""
+def _clear(folder: Path) -> None:
+    for name in (LAST, CONFIG, METRICS, LOCK):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+
+
+@contextmanager
+def _told(what: str, advice: str) -> Iterator[None]:
+    """Make one sentence of an error of the operating system; those that are raised here are one already."""
     try:
-        with _lock(folder):
-            shutil.rmtree(folder)
-    except BlockingIOError:
-        pass
+        yield
+    except OSError as error:
+        if error.errno is None and isinstance(error, (FileExistsError, BlockingIOError)):
+            raise
+        raise OSError(f"{what} ({error.strerror or error}): {advice}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tinycnn.geometry import positive
 from tinycnn.training.trainer import Callback, Row, Trainer
 
 
@@ -13,7 +14,12 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     patience
-        Epochs to wait for a lower loss.
+        Epochs to wait for a lower loss, at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For another ``patience``; and, while training, when there is no validation to watch.
 
     Notes
     -----
@@ -21,7 +27,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int):
-        self.patience = patience
+        self.patience = positive("EarlyStopping", "patience", patience)
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """A training that had stopped does not go on when it is resumed."""
@@ -35,7 +41,15 @@ class EarlyStopping(Callback):
 
 
 def lowest_loss(history: Sequence[Row]) -> int:
-    """Index of the first epoch with the lowest validation loss."""
+    """Index of the first epoch with the lowest validation loss.
+
+    Raises
+    ------
+    ValueError
+        When there was no validation.
+    """
+    if not all("validation_loss" in row for row in history):
+        raise ValueError("early stopping watches the validation loss: give fit a validation loader")
     losses = [row["validation_loss"] for row in history]
     return losses.index(min(losses))
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from math import isfinite
 from time import perf_counter
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tinycnn.arrays import Array
 from tinycnn.data import DataLoader
 from tinycnn.nn import Module
-from tinycnn.optim import Optimizer, Schedule
+from tinycnn.optim import Optimizer, Schedule, checks
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
-from tinycnn.training.divergence import Diverged, first_cause
+from tinycnn.training.divergence import Diverged, fault_in_state, first_cause
 from tinycnn.training.evaluation import evaluate, logits_of, loss_of
 
 Row = dict[str, Any]
@@ -77,6 +80,7 @@ class Trainer:
     True
     """
 
+    STATE: ClassVar[tuple[str, ...]] = ("model", "optimizer", "schedule", "random", "position")
     POSITION: ClassVar[tuple[str, ...]] = ("epoch", "batch", "images", "loss_sum", "right", "seconds", "history")
 
     def __init__(
@@ -105,7 +109,8 @@ class Trainer:
         Raises
         ------
         Diverged
-            When a loss is NaN or infinite, naming the first layer that made it so. The step is not taken.
+            When the loss of a batch or of the validation, or a weight, is NaN or infinite, naming the first layer that
+            made it so. The step of such a batch is not taken, and such an epoch is not written down.
         """
         self.epochs, self.batches, self.stop_reason = epochs, len(train), None
         self._tell("on_fit_start")
@@ -132,17 +137,29 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule else None,
             "random": [default_generator.seed, default_generator.calls],
-            "position": {name: getattr(self, name) for name in self.POSITION},
+            "position": {name: deepcopy(getattr(self, name)) for name in self.POSITION},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Go on from what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming what is missing, or of another model, optimizer or schedule.
+        """
+        owner = "Trainer.load_state_dict"
+        checks.keys(owner, state, self.STATE)
+        checks.keys(owner, state["position"], self.POSITION)
+        if (state["schedule"] is None) != (self.schedule is None):
+            there, here = ("no", "one") if self.schedule else ("a", "none")
+            raise ValueError(f"{owner}: the state is of a training with {there} schedule, and this one has {here}")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule:
             self.schedule.load_state_dict(state["schedule"])
         default_generator.seed, default_generator.calls = state["random"]
-        vars(self).update({name: state["position"][name] for name in self.POSITION})
+        vars(self).update(deepcopy({name: state["position"][name] for name in self.POSITION}))
 
     def _run_epoch(self, train: DataLoader, validation: DataLoader | None) -> None:
         self.model.train()
@@ -160,9 +177,10 @@ class Trainer:
             "loss": self.loss_sum / self.images,
             "accuracy": self.right / self.images,
         }
+        if fault := fault_in_state(self.model):
+            raise Diverged(f"after epoch {self.epoch + 1}, {fault}")
         if validation is not None:
-            result = evaluate(self.model, validation)
-            row |= {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
+            row |= self._validate(validation)
         row |= {"seconds": self.seconds, "images_per_second": self.images / self.seconds}
         self.history.append(row)
         self.epoch += 1
@@ -171,6 +189,15 @@ class Trainer:
             self.schedule.step(row.get("validation_loss", row["loss"]))
         self._tell("on_epoch_end")
 
+    @np.errstate(all="ignore")  # what is not finite is looked for, and told by the layer's name
+    def _validate(self, validation: DataLoader) -> Row:
+        result = evaluate(self.model, validation)
+        if not isfinite(result.loss):
+            cause = first_cause(self.model.eval(), (images for images, _ in validation.batches(0)))
+            raise Diverged(f"the validation loss is {result.loss} after epoch {self.epoch + 1}: {cause}")
+        return {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
+
+    @np.errstate(all="ignore")
     def _step(self, images: Array, targets: Array) -> None:
         calls = default_generator.calls
         self.optimizer.zero_grad()
@@ -179,7 +206,7 @@ class Trainer:
         if not isfinite(value := loss.item()):
             default_generator.calls = calls  # dropout drops the same once more
             place = f"epoch {self.epoch + 1}, batch {self.batch + 1}"
-            raise Diverged(f"the loss is {value} in {place}: {first_cause(self.model, images)}")
+            raise Diverged(f"the loss is {value} in {place}: {first_cause(self.model, [images])}")
         loss.backward()
         self.optimizer.step()
         self.images += len(targets)

@@ -1,0 +1,120 @@
+"""``tinycnn train``: the main job, at once, interrupted, resumed, and refused."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinycnn as tc
+from tinycnn.storage import load_arrays
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def arrays(path):
+    return load_arrays(path)[0]
+
+
+def test_a_run_leaves_what_it_promises(command, tmp_path):
+    outcome = command("train", "--epochs", 2, "--json")
+    assert outcome.status == 0
+    folder = tmp_path / "runs" / "lenet5-digits-1"
+    promised = {"config.json", "metrics.jsonl", "best.safetensors", "last.safetensors", "report.html"}
+    assert promised <= {path.name for path in folder.iterdir()}
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row.get("epoch") for row in rows] == [1, 2, None]
+    assert outcome.json["test_accuracy"] == rows[2]["test_accuracy"]
+    assert outcome.json["history"] == rows[:2]
+    assert outcome.json["recipe"] == json.loads((folder / "config.json").read_text())["recipe"]
+    assert 0.8 < outcome.json["test_accuracy"] < 1
+    again = command("evaluate", folder, "--json")
+    assert again.json["test_accuracy"] == outcome.json["test_accuracy"]
+    assert "2 of 2 epochs done" in command("train", "--out", folder).error
+
+
+def test_the_next_run_gets_the_next_folder(command, tmp_path):
+    for number in (1, 2):
+        command("train", "--epochs", 1)
+        assert (tmp_path / "runs" / f"lenet5-digits-{number}" / "report.html").is_file()
+
+
+def test_without_the_plot_extra_the_run_is_complete_but_for_the_report(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    outcome = command("train", "--epochs", 1, "--json")
+    assert outcome.status == 0
+    assert "pip install 'tinycnn[plot]'" in outcome.out
+    assert outcome.json["report"] is None
+
+
+def test_augmentation_is_a_part_of_the_recipe_that_can_be_left_out(command):
+    assert command("train", "--epochs", 1, "--json").json["recipe"]["augment"] is True
+    assert command("train", "--epochs", 1, "--no-augment", "--json").json["recipe"]["augment"] is False
+
+
+def test_a_run_that_diverges_names_the_layer_and_keeps_its_last_checkpoint(refused, tmp_path):
+    line = refused("train", "--lr", "1e9", "--out", tmp_path / "run", status=1)
+    assert re.search(r"the loss is (nan|inf) in epoch 1, batch \d+: layer \w+ \(\w+\)", line)
+    assert np.isfinite(arrays(tmp_path / "run" / "last.safetensors")["model/c1.weight"]).all()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run = tc.training.Run.start(tc.training.Recipe.of("lenet5", "digits", epochs=4, seed=3), folder)
+    run.fit()
+    run.test()
+    return folder
+
+
+def started(*words):
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "tinycnn", "train", *map(str, words)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_interrupted_saved_and_resumed_it_ends_bit_for_bit_the_same(undisturbed, tmp_path, command):
+    folder = tmp_path / "run"
+    process = started("--epochs", 4, "--seed", 3, "--out", folder)
+    while "epoch 2" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    rest, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert not error
+    assert f"to go on: tinycnn train --resume {folder}" in rest
+    assert command("train", "--resume", folder).status == 0
+    for name in ("best.safetensors", "last.safetensors"):
+        expected, found = arrays(undisturbed / name), arrays(folder / name)
+        assert expected.keys() == found.keys()
+        assert all(np.array_equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_run_that_is_done_can_be_tested_again(undisturbed, command):
+    before = (undisturbed / "metrics.jsonl").read_bytes()
+    outcome = command("train", "--resume", undisturbed, "--json")
+    assert outcome.status == 0
+    assert outcome.json["epochs"] == 4
+    assert (undisturbed / "metrics.jsonl").read_bytes() == before
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path, refused):
+    folder = tmp_path / "run"
+    process = started("--epochs", 50, "--out", folder)
+    try:
+        assert "training" in process.stdout.readline()
+        assert "another process is training" in refused("train", "--resume", folder)
+        assert "holds a run" in refused("train", "--out", folder)
+    finally:
+        process.kill()
+        process.communicate()
+    assert tc.training.Run.resume(folder).trainer.epochs == 0  # the lock went with the process

@@ -1,0 +1,50 @@
+"""Runs that are killed at any moment, again and again, end as if they had never been disturbed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+KILLS = 200 if os.environ.get("TINYCNN_TEST_PROFILE") == "full" else 15
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What happened in a campaign; it compares each run itself, and fails where one ends otherwise."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.kill_driver",
+        str(tmp_path_factory.mktemp("runs")),
+        str(KILLS),
+        "1",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_each_run_ends_as_if_undisturbed(counted):
+    assert counted["kills"] == KILLS
+    assert counted["runs"] >= KILLS / 6
+
+
+def test_half_of_the_kills_were_at_random_times_and_half_in_the_saving(counted):
+    assert counted["time"] >= KILLS // 3
+    assert counted["saving"] >= KILLS // 5
+    assert counted["making"] >= KILLS // 10
+    assert counted["time"] + counted["saving"] + counted["making"] == KILLS
+
+
+def test_they_struck_before_after_and_in_the_middle_of_calls(counted):
+    ways = {place.split()[0] for place in counted["places"]}
+    assert ways == {"before", "after", "half-way"}
+    if KILLS >= 200:
+        calls = {place.split()[1] for place in counted["places"]}
+        assert calls >= {"open", "write", "fsync", "replace"}
+        assert counted["before there was a run"] > 0

@@ -1,0 +1,61 @@
+"""``tinycnn info``."""
+
+from __future__ import annotations
+
+import json as json_format
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from tinycnn.backend import available_backends, load_kernels
+from tinycnn.data import data_directory
+from tinycnn.threads import cores
+from tinycnn.training.environment import environment
+
+OPTIONAL = ("numba", "cupy", "matplotlib", "pillow", "pooch", "jinja2")
+PASSES = ("_forward", "_backward")
+
+
+def info(*, json: bool = False) -> int:
+    """Show versions, the BLAS and its threads, the backends, and which of them has which kernel.
+
+    Parameters
+    ----------
+    json
+        Print all of it as one JSON object on the last line.
+    """
+    surroundings = environment() | {"cores": cores(), "data": str(data_directory())}
+    optional = {name: _version(name) for name in OPTIONAL}
+    kernels = _kernels()
+    for name, value in surroundings.items():
+        print(f"{name:10} {value}")
+    print("optional  ", ", ".join(f"{name} {found or 'not installed'}" for name, found in optional.items()))
+    backends = available_backends()
+    width = max(map(len, kernels))
+    print(f"\n{'kernel':{width}}  {'  '.join(backends)}")
+    for kernel, having in kernels.items():
+        marks = [("yes" if name in having else "numpy's").ljust(len(name)) for name in backends]
+        print(f"{kernel:{width}}  {'  '.join(marks)}".rstrip())
+    if json:
+        print(json_format.dumps(surroundings | {"optional": optional, "backends": backends, "kernels": kernels}))
+    return 0
+
+
+def _kernels() -> dict[str, list[str]]:
+    """For each kernel, forward and backward under one name, the backends that have it of their own."""
+    from tinycnn.kernels import numpy as reference
+
+    found: dict[str, list[str]] = {}
+    for kernel in reference.__all__:
+        name = kernel
+        for ending in PASSES:
+            name = name.removesuffix(ending)
+        having = [backend for backend in available_backends() if load_kernels(backend).implements(kernel)]
+        found[name] = [backend for backend in found.get(name, having) if backend in having]
+    return found
+
+
+def _version(package: str) -> Any:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

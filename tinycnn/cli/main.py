@@ -1,0 +1,82 @@
+"""``tinycnn COMMAND``: what the commands share.
+
+Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted. Bad input of any kind is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+
+from tinycnn.cli.evaluate import evaluate
+from tinycnn.cli.gradcheck import gradcheck
+from tinycnn.cli.info import info
+from tinycnn.cli.predict import predict
+from tinycnn.cli.summary import summary
+from tinycnn.cli.train import train
+from tinycnn.training import Diverged
+from tinycnn.version import __version__
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DEBUG = "--debug"
+
+app = App(
+    name="tinycnn",
+    help=f"Convolutional networks to read, to step through and to measure. {DEBUG} shows where an error arose.",
+    version=__version__,
+    default_parameter=Parameter(negative=""),
+    help_format="markdown",
+)
+for command in (train, evaluate, predict, summary, gradcheck, info):
+    app.command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments
+        The command and its options; those of the process where None.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = DEBUG in tokens
+    tokens = [token for token in tokens if token != DEBUG]
+    try:
+        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+        return status or DONE
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return _told("interrupted", INTERRUPTED, debug)
+    except Diverged as error:
+        return _told(error, FAILED, debug)
+    except (CycloptsError, ValueError, OSError, ModuleNotFoundError, MemoryError) as error:
+        return _told(error, BAD_INPUT, debug)
+
+
+def _told(error: BaseException | str, status: int, debug: bool) -> int:
+    if debug and isinstance(error, BaseException):
+        raise error
+    print(f"tinycnn: {_sentence(error)}", file=sys.stderr)
+    return status
+
+
+def _sentence(error: BaseException | str) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        return f"unexpected argument {(error.unused_tokens or ['?'])[0]!r}; see --help"
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}): try a smaller --batch-size" if str(error) else "not enough memory"
+    if isinstance(error, OSError) and error.errno and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

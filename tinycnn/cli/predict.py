@@ -1,0 +1,68 @@
+"""``tinycnn predict``."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinycnn.functional as F
+from tinycnn.arrays import Array
+from tinycnn.cli.options import Whole
+from tinycnn.data.photo import read_photo
+from tinycnn.function import no_grad
+from tinycnn.models import pretrained_path
+from tinycnn.nn import Module
+from tinycnn.training import Recipe, load_checkpoint
+from tinycnn.training.evaluation import logits_of
+
+BAD_INPUT = 2
+
+
+def predict(images: list[Path], /, *, model: Path | None = None, top: Whole = 3, json: bool = False) -> int:
+    """Say what images show, and how sure the model is.
+
+    Any size, any common format, dark on light or light on dark: each image is first brought to what the model was
+    trained on. The thing to tell, say a digit, must be alone on plain paper that fills the picture.
+
+    Parameters
+    ----------
+    images
+        Image files.
+    model
+        Folder of a run, or one of its .safetensors files; the LeNet-5 that comes with tinycnn where not given.
+    top
+        How many classes to show, the likeliest first.
+    json
+        Print the result as one JSON object on the last line.
+    """
+    if top < 1:
+        raise ValueError(f"--top must be at least 1, got {top}")
+    checkpoint = load_checkpoint(model or pretrained_path("lenet5"))
+    network, classes = checkpoint.build(), checkpoint.recipe.data_set.classes
+    predictions: list[dict[str, Any]] = []
+    for path in images:
+        try:
+            image = read_photo(path, checkpoint.recipe.data_set)
+        except (ValueError, OSError) as error:  # the others are still good
+            print(f"tinycnn: {error}", file=sys.stderr)
+            continue
+        probabilities = _probabilities(network, checkpoint.recipe, image)
+        likeliest = np.argsort(-probabilities, kind="stable")[:top]
+        shown = [{"class": classes[index], "probability": float(probabilities[index])} for index in likeliest]
+        told = ", ".join(f"{classes[index]} ({100 * probabilities[index]:.1f} %)" for index in likeliest)
+        print(f"{path}: {told}")
+        predictions.append({"image": str(path), "top": shown})
+    if json:
+        print(json_format.dumps({"model": str(checkpoint.path), "predictions": predictions}))
+    return BAD_INPUT if len(predictions) < len(images) else 0
+
+
+def _probabilities(network: Module, recipe: Recipe, image: Array) -> Array:
+    """Of each class, (classes,)."""
+    batch = recipe.data_set.transform(recipe.architecture.input_shape)(image[None])  # (H, W) -> (1, C, H, W)
+    with no_grad():
+        return F.softmax(logits_of(network, network(batch))).data[0]

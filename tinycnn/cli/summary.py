@@ -1,0 +1,53 @@
+"""``tinycnn summary``."""
+
+from __future__ import annotations
+
+import json as json_format
+from dataclasses import asdict
+from pathlib import Path
+
+from tinycnn import inspect
+from tinycnn.cli.options import Whole
+from tinycnn.inspect.summary import readable_bytes
+from tinycnn.models import ARCHITECTURES, architecture
+from tinycnn.nn import Module
+from tinycnn.training import load_checkpoint
+
+
+def summary(model: str = "lenet5", *, batch_size: Whole = 64, json: bool = False) -> int:
+    """Show what a model is made of and what it costs, layer by layer.
+
+    Output shape, parameters, multiply-adds and receptive field of each layer, and the memory that backward needs kept
+    for one image; then the memory of a training step.
+
+    Parameters
+    ----------
+    model
+        lenet5, lenet5-1998, alexnet, vgg16, …, or the folder of a run.
+    batch_size
+        Images in a step, for its memory.
+    json
+        Print all of it as one JSON object on the last line.
+    """
+    if batch_size < 1:
+        raise ValueError(f"--batch-size must be at least 1, got {batch_size}")
+    network, shape = _network(model)
+    found = inspect.summary(network, shape)
+    memory = found.memory(batch_size)
+    print(found)
+    parts = {name: f"{name} {readable_bytes(value)}" for name, value in asdict(memory).items()}
+    print(f"a training step with {batch_size} images holds {readable_bytes(memory.total)}: {', '.join(parts.values())}")
+    if json:
+        layers = [asdict(layer) for layer in found.layers]
+        totals = {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
+        bytes_held = {"batch_size": batch_size, **asdict(memory), "total": memory.total}
+        print(json_format.dumps({"model": model, "input": shape, "layers": layers, **totals, "memory": bytes_held}))
+    return 0
+
+
+def _network(name: str) -> tuple[Module, tuple[int, int, int]]:
+    if name not in ARCHITECTURES and Path(name).exists():
+        checkpoint = load_checkpoint(name)
+        return checkpoint.build(), checkpoint.recipe.architecture.input_shape
+    found = architecture(name)
+    return found.build(), found.input_shape

@@ -1,0 +1,179 @@
+"""``tinycnn train``."""
+
+from __future__ import annotations
+
+import json as json_format
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Parameter
+
+from tinycnn.cli.options import Whole
+from tinycnn.training import Checkpoint, Evaluation, Recipe, Run, Trainer, write_report
+from tinycnn.training.progress import Progress
+
+INTERRUPTED = 130
+
+
+def train(
+    model: str | None = None,
+    *,
+    data: str | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    epochs: Whole | None = None,
+    batch_size: Whole | None = None,
+    lr: float | None = None,
+    momentum: float | None = None,
+    weight_decay: float | None = None,
+    validation: float | None = None,
+    patience: Whole | None = None,
+    augment: Annotated[bool | None, Parameter(negative="--no-augment")] = None,
+    seed: Whole | None = None,
+    backend: str | None = None,
+    algorithm: str | None = None,
+    threads: Whole | None = None,
+    json: bool = False,
+) -> int:
+    """Train a model, test it, and write a report.
+
+    Each model and data set has a recipe of its own; options change parts of it. A run is kept in a folder and saved
+    after each epoch and each minute: whatever stops it, --resume goes on exactly where it was.
+
+    Parameters
+    ----------
+    model
+        lenet5 (the default), lenet5-1998, alexnet, vgg16, …
+    data
+        digits (the default; comes with tinycnn), mnist or fashion-mnist.
+    out
+        Folder of the run; the next free one below runs/ where not given.
+    resume
+        Folder of a run to go on with.
+    epochs
+        How often each image is seen.
+    batch_size
+        Images in a step.
+    lr
+        Learning rate to start from; it falls along half a cosine to 0.
+    momentum
+        Part of the last step that is taken again.
+    weight_decay
+        Strength of the pull of all weights to 0.
+    validation
+        Part of the training images that is held out to watch the training by, such as 0.1.
+    patience
+        Epochs without a lower validation loss after which to stop early; 0 for never.
+    augment
+        Turn, scale, shear and shift the images a little, anew in each epoch.
+    seed
+        Of first weights, order and all other random choices.
+    backend
+        Kernels to run on; see tinycnn info.
+    algorithm
+        Of the convolutions: auto, im2col or direct.
+    threads
+        Of the matrix products.
+    json
+        Print the result as one JSON object on the last line.
+    """
+    chosen = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "momentum": momentum,
+        "weight_decay": weight_decay,
+        "validation": validation,
+        "patience": patience,
+        "augment": augment,
+        "seed": seed,
+        "backend": backend,
+        "algorithm": algorithm,
+        "threads": threads,
+    }
+    if resume is None:
+        run = Run.start(Recipe.of(model or "lenet5", data or "digits", **chosen), out)
+    else:
+        _refuse_more({"the model": model, "data": data, "out": out} | chosen)
+        run = Run.resume(resume)
+    _introduce(run)
+    progress = Progress()
+    try:
+        # A loss that is no longer finite stops the run with a sentence; NumPy's warnings would come before it.
+        with _stopping_on_interrupt(run.trainer), np.errstate(all="ignore"):
+            run.fit(progress)
+    finally:
+        progress.close()
+    if run.trainer.stop_reason == "interrupted":
+        print(f"interrupted and saved; to go on: tinycnn train --resume {run.folder}")
+        return INTERRUPTED
+    checkpoint, result = run.test()
+    wrong = len(result.worst)
+    print(f"test accuracy {100 * result.accuracy:.2f} %: {wrong} of {len(result.labels):,} images taken for another")
+    report = _report(run, checkpoint, result)
+    if json:
+        print(json_format.dumps(_as_json(run, result, report)))
+    return 0
+
+
+def _introduce(run: Run) -> None:
+    trained, held_out = run.images
+    held = f", {held_out:,} held out to watch it by" if held_out else ""
+    print(f"training {run.recipe.model} on {trained:,} images of {run.recipe.data}{held}")
+    print(f"everything is kept in {run.folder}")
+    if run.changes:
+        print(f"not as it was started, so it may not end bit for bit the same: {', '.join(run.changes)}")
+    if run.trainer.epoch or run.trainer.batch:
+        print(f"going on after epoch {run.trainer.epoch} of {run.recipe.epochs}, batch {run.trainer.batch}")
+
+
+def _refuse_more(chosen: dict[str, Any]) -> None:
+    given = [name for name, value in chosen.items() if value is not None]
+    if given:
+        name = given[0] if given[0].startswith("the") else f"--{given[0].replace('_', '-')}"
+        raise ValueError(f"--resume goes on with a run as it was started: leave out {name}")
+
+
+@contextmanager
+def _stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C lets the running batch end, so that what is saved is whole; a second one does not wait for it."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if trainer.stop_reason == "interrupted":
+            raise KeyboardInterrupt
+        trainer.stop("interrupted")
+
+    previous = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _report(run: Run, checkpoint: Checkpoint, result: Evaluation) -> Path | None:
+    path = run.folder / "report.html"
+    try:
+        write_report(path, recipe=run.recipe, history=run.trainer.history, checkpoint=checkpoint, evaluation=result)
+    except ModuleNotFoundError as error:
+        print(f"no report: {error}")
+        return None
+    print(f"report: {path}")
+    return path
+
+
+def _as_json(run: Run, result: Evaluation, report: Path | None) -> dict[str, Any]:
+    return {
+        "test_accuracy": result.accuracy,
+        "test_loss": result.loss,
+        "epochs": run.trainer.epoch,
+        "stopped": run.trainer.stop_reason,
+        "run": str(run.folder),
+        "report": str(report) if report else None,
+        "recipe": run.recipe.as_dict(),
+        "history": run.trainer.history,
+    }

@@ -104,14 +104,9 @@ def use_backend(name: str) -> _Choice:
     >>> with tc.use_backend("numpy"):
     ...     y = tc.functional.relu(tc.Tensor([-1.0, 2.0]))
     """
-    require_backend(name)
-    return _Choice("backend", name)
-
-
-def require_backend(name: str) -> None:
-    """Refuse a backend that cannot run here."""
     if name not in _PACKAGES:
         raise ValueError(f"backend {name!r} is not available here; there is {_listed(available_backends())}")
+    return _Choice("backend", name)
 
 
 def use_algorithm(name: str) -> _Choice:

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 
 import numpy as np
@@ -120,8 +121,10 @@ class TestMirrors:
             rf"^train-images-idx3-ubyte.gz could not be fetched \(127.0.0.1 answered 404; 127.0.0.1 {reason}\): "
             rf"put it into {re.escape(str(folder))}, .*TINYCNN_DATA$"
         )
+        started = monotonic()
         with pytest.raises(ConnectionError, match=message) as caught:
             mnist("train")
+        assert monotonic() - started < 20, "a mirror that stalls is waited for longer than TIMEOUT"
         assert "\n" not in str(caught.value)
         assert server.requests == ["first"] * 3 + (["second"] * 3 if failure != "dead" else [])
         assert names(folder) == []

@@ -93,6 +93,13 @@ class TestResize:
         found = Resize((1, 2))(np.array([[[[0.0, 7.0, 14.0, 21.0]]]]))
         assert found.ravel() == pytest.approx([(7 * 3 + 14) / 7, (21 * 3 + 14 * 3 + 7) / 7])
 
+    @pytest.mark.parametrize("height", [1, 3, 7])
+    def test_one_column_is_resized_like_one_row(self, rng, height):
+        images = pictures(rng, 2, 3, 5, 4)
+        column, row = Resize((height, 1))(images), Resize((1, height))(images.transpose(0, 1, 3, 2))
+        np.testing.assert_allclose(column, row.transpose(0, 1, 3, 2), atol=1e-6)
+        np.testing.assert_allclose(column, Resize((height, 1))(Resize((height, 4))(images)), atol=1e-6)
+
     def test_the_same_size_changes_nothing(self, rng):
         images = pictures(rng, 2, 3, 5, 4)
         np.testing.assert_array_equal(Resize((5, 4))(images), images)

@@ -163,6 +163,7 @@ class Campaign:
     def run(self) -> dict[str, Any]:
         """All of it; what happened, counted."""
         while self.counts["kills"] < self.kills:
+            assert self.counts["runs"] <= self.kills, "runs come to their end, though their lives should be killed"
             self.one_run(self.counts["runs"])
             self.counts["runs"] += 1
         return {**self.counts, "places": dict(sorted(self.places.items()))}

@@ -368,3 +368,9 @@ def test_processes_that_start_in_one_folder_at_once_are_told_but_for_one(tmp_pat
     assert sorted(code for _, code in told)[0] == 0
     assert [code for _, code in told].count(0) == 1
     assert storage.PARTIAL not in "".join(path.name for path in (tmp_path / "run").iterdir())
+
+
+def test_a_backend_that_is_missing_here_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="backend 'quantum' is not available here; there is numpy"):
+        Run.start(recipe(backend="quantum"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

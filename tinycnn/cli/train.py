@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-import numpy as np
 from cyclopts import Parameter
 
 from tinycnn.cli.options import Whole
@@ -104,8 +103,7 @@ def train(
     _introduce(run)
     progress = Progress()
     try:
-        # A loss that is no longer finite stops the run with a sentence; NumPy's warnings would come before it.
-        with _stopping_on_interrupt(run.trainer), np.errstate(all="ignore"):
+        with _stopping_on_interrupt(run.trainer):
             run.fit(progress)
     finally:
         progress.close()

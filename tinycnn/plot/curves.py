@@ -76,7 +76,7 @@ def training_curve(history: Sequence[Mapping[str, Any]], quantity: str, kept: in
         axes.set_axisbelow(True)
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(ticker.MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
+        axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
         if quantity == "accuracy":
             axes.yaxis.set_major_formatter(lambda part, _: f"{100 * part:.6g} %")
         if quantity == "loss":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.backend import ALGORITHMS, require_backend
+from tinycnn.backend import ALGORITHMS
 from tinycnn.choices import look_up
 from tinycnn.data import DATA_SETS, DataSet
 from tinycnn.models import Architecture, architecture
@@ -108,7 +108,6 @@ class Recipe:
                 raise ValueError(f"{name} must be a name, got {getattr(self, name)!r}")
         architecture(self.model)
         look_up("data set", self.data, DATA_SETS)
-        require_backend(self.backend)
         look_up("algorithm", self.algorithm, dict.fromkeys(ALGORITHMS))
         for name, (kind, holds, expected) in NUMBERS.items():
             value = getattr(self, name)

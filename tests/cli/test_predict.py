@@ -88,7 +88,6 @@ def test_it_reads_handwriting_as_well_as_the_data_set(command, trained, test_dig
     classes = np.array([int(prediction["top"][0]["class"]) for prediction in found["predictions"]])
     assert [prediction["image"] for prediction in found["predictions"]] == names
     assert result.accuracy > 0.93
-    print(result.accuracy, (classes == result.labels).mean())
     assert (classes == result.labels).mean() > result.accuracy - 0.03
 
 

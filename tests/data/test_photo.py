@@ -26,9 +26,8 @@ def ink():
     """A seven of the UCI digits as large as one writes it: 0 to 255, (84, 78), off the middle, not symmetric."""
     images, labels = tc.data.digits("test")
     seven = images[labels == 7][0]
-    large = Image.fromarray(seven * 15).resize((48, 48), Image.Resampling.BICUBIC)
     canvas = np.zeros((84, 78), np.uint8)
-    canvas[28:76, 5:53] = np.asarray(large)
+    canvas[28:76, 5:53] = np.asarray(Image.fromarray(seven * 15).resize((48, 48), Image.Resampling.BICUBIC))
     return canvas
 
 
@@ -82,7 +81,6 @@ def png(width, height, rows, depth=8, kind=0):
 LOSSLESS = {
     "light on dark": lambda ink: (ink, ".png", {}),
     "low contrast": lambda ink: ((140 - ink // 2).astype(np.uint8), ".png", {}),
-    "RGB": lambda ink: (colour(ink, 255 - ink, 255 - ink, 255 - ink, mode="RGB"), ".png", {}),
     "blue pen": lambda ink: (colour(ink, 255 - ink, 255 - ink, 255, mode="RGB"), ".png", {}),
     "RGBA": lambda ink: (colour(ink, 255 - ink, 255 - ink, 255 - ink, 255, mode="RGBA"), ".png", {}),
     "RGBA, clear paper": lambda ink: (colour(ink, 0, 0, 0, ink, mode="RGBA"), ".png", {}),
@@ -94,15 +92,9 @@ LOSSLESS = {
     "F": lambda ink: (1 - ink.astype(np.float32) / 255, ".tif", {}),
     "F, negative": lambda ink: (ink.astype(np.float32) / 10 - 300, ".tif", {}),
     "CMYK": lambda ink: (Image.fromarray(255 - ink).convert("RGB").convert("CMYK"), ".tif", {}),
-    "TIFF, LZW": lambda ink: (255 - ink, ".tif", {"compression": "tiff_lzw"}),
     "GIF": lambda ink: (255 - ink, ".gif", {}),
-    "GIF, animated": lambda ink: (
-        Image.fromarray(255 - ink),
-        ".gif",
-        {"save_all": True, "append_images": [Image.fromarray(ink.T.copy()).resize(ink.shape[::-1])]},
-    ),
+    "GIF, animated": lambda ink: (255 - ink, ".gif", {"save_all": True, "append_images": [Image.fromarray(ink[::-1])]}),
     "WebP": lambda ink: (colour(ink, 255 - ink, 255 - ink, 255 - ink, mode="RGB"), ".webp", {"lossless": True}),
-    "BMP": lambda ink: (255 - ink, ".bmp", {}),
     "PGM": lambda ink: (255 - ink, ".pgm", {}),
 }
 
@@ -116,10 +108,10 @@ def test_the_same_digit_in_every_kind_of_file(photo, ink, kind):
     assert off.max() <= (4 if kind == "low contrast" else 1)  # half the steps of grey
 
 
-@pytest.mark.parametrize("make", [in_palette, with_clear_paper, lambda ink: Image.fromarray(255 - ink).convert("1")])
-def test_few_colours(photo, ink, make):
-    few = np.where(ink > 127, 255, 0).astype(np.uint8)
-    np.testing.assert_allclose(photo(make(few)), photo(255 - few), atol=1)
+@pytest.mark.parametrize("make", [with_clear_paper, lambda ink: Image.fromarray(255 - ink).convert("1")])
+def test_two_colours(photo, ink, make):
+    two = np.where(ink > 127, 255, 0).astype(np.uint8)
+    np.testing.assert_array_equal(photo(make(two)), photo(255 - two))
 
 
 def test_a_palette_in_any_order(photo, ink):
@@ -170,9 +162,10 @@ def test_size_and_place_do_not_matter(photo, ink):
 
 
 def test_more_pixels_than_are_needed_are_averaged(photo, ink, monkeypatch):
-    expected = photo(np.kron(255 - ink, np.ones((8, 8), np.uint8))).astype(int)
+    large = np.kron(255 - ink, np.ones((8, 8), np.uint8))
+    expected = photo(large).astype(int)
     monkeypatch.setattr("tinycnn.data.photo.LARGEST", 200**2)
-    assert np.abs(photo(np.kron(255 - ink, np.ones((8, 8), np.uint8))) - expected).max() < LIKE_MNIST
+    assert np.abs(photo(large) - expected).max() < LIKE_MNIST
 
 
 def test_a_tiny_image(photo):
@@ -238,10 +231,17 @@ class TestInk:
         assert (ink > 0).sum() == 30
         np.testing.assert_allclose(ink[10:20, 12:15], 1)
 
-    def test_ink_on_part_of_the_border_is_ink(self):
-        grey = np.full((20, 20), 200.0)
-        grey[:, 4:8] = 20
-        np.testing.assert_array_equal(ink_of(grey), (grey < 100).astype(float))
+    def test_ink_on_the_border_of_tilted_paper(self):
+        h, w = np.mgrid[:40, :30]
+        grey = 100 + 0.5 * h - 0.8 * w
+        grey[:, 10:14] -= 60
+        np.testing.assert_allclose(ink_of(grey), np.broadcast_to((w > 9) & (w < 14), grey.shape), atol=1e-9)
+
+    def test_a_faint_shine_does_not_outweigh_a_thin_line(self):
+        grey = np.full((40, 40), 200)
+        grey[5:35, 5:20] = 206
+        grey[10:15, 30] = 100
+        np.testing.assert_array_equal(ink_of(grey), (grey == 100).astype(float))
 
     def test_grain_alone_is_nothing(self, rng):
         assert not ink_of(rng.normal(128, 4, (80, 60))).any()
@@ -304,9 +304,9 @@ def an_image():
 BAD_FILES = {
     "empty": (b"", "is empty, expected an image: save it anew"),
     "text": (b"seven\n" * 40, "is no image that can be read here, expected PNG, JPEG, TIFF, GIF, WebP or BMP"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no image that can be read here"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "is no image that can be read here"),
     "cut short": (an_image()[:60], "cannot be decoded"),
+    "a nameless chunk": (png(40, 40, b"\0" * 99).replace(b"IEND", b"\0" * 4), r"cannot be decoded \(broken PNG file"),
     "too large": (png(10_000, 9_000, b""), "has more than 89,478,485 pixels: make it smaller"),
     "far too large": (png(60_000, 60_000, b""), "has more than 89,478,485 pixels: make it smaller"),
     "blank": (png(30, 20, b"\0" * 31 * 20), "shows nothing: all pixels are alike$"),

@@ -5,6 +5,7 @@ from tinycnn.data.fetch import data_directory
 from tinycnn.data.idx import read_idx
 from tinycnn.data.loader import DataLoader
 from tinycnn.data.mnist import fashion_mnist, mnist
+from tinycnn.data.photo import read_photo
 from tinycnn.data.sets import DATA_SETS, DataSet
 from tinycnn.data.transforms import Compose, GreyToColour, Normalize, Pad, RandomAffine, Resize, ToFloat, Transform
 
@@ -25,4 +26,5 @@ __all__ = [
     "fashion_mnist",
     "mnist",
     "read_idx",
+    "read_photo",
 ]

@@ -1,12 +1,28 @@
-"""Where random numbers come from: one seed, one counter of calls, and a Philox stream for each call.
+"""Where random numbers come from: one seed, and a Philox stream for each thing that is drawn.
 
-A stream depends on (seed, call number) alone, so a dropout mask is the same in every backend and a run is resumed by
-storing two integers.
+A stream depends on (seed, purpose, number) alone: on the number of the call for first weights and dropout masks, which
+a counter counts, and on the epoch for what a data set is drawn from. So a dropout mask is the same in every backend, a
+run is resumed by storing two integers, and no two things are drawn from the same numbers.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
+
+
+class Purpose(IntEnum):
+    """What a stream is for: the top byte of the second word of its key."""
+
+    LAYERS = 0  # first weights and dropout masks, by call
+    ORDER = 1  # of the images, by epoch
+    CHANGES = 2  # of augmentation, by epoch
+    HOLD_OUT = 3
+
+
+def stream(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:
+    """NumPy's generator over the Philox stream of (seed, purpose, number); seed below 2**64, number below 2**56."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, purpose << 56 | number], np.uint64)))
 
 
 @dataclass
@@ -24,7 +40,8 @@ class Generator:
 
     def next_stream(self) -> np.random.Generator:
         """NumPy's generator over the next stream."""
-        return np.random.Generator(np.random.Philox(key=np.array(self.next_key(), dtype=np.uint64)))
+        seed, call = self.next_key()
+        return stream(seed, Purpose.LAYERS, call)
 
 
 default_generator = Generator()

@@ -63,7 +63,7 @@ lengths, sizes, seeds = st.integers(1, 40), st.integers(1, 12), st.integers(0, 2
 
 
 class TestOrder:
-    @given(length=lengths, size=sizes, seed=seeds, shuffle=st.booleans(), epoch=st.integers(0, 2**63 - 1))
+    @given(length=lengths, size=sizes, seed=seeds, shuffle=st.booleans(), epoch=st.integers(0, 2**56 - 1))
     def test_each_image_comes_once_an_epoch_with_its_label(self, length, size, seed, shuffle, epoch):
         made = loader(length, size, seed=seed, shuffle=shuffle, workers=0)
         batches = list(made.batches(epoch))
@@ -147,12 +147,6 @@ class TestRandomChanges:
         assert len(set(numbers)) == numbers.size == 9000
         assert (numbers.min(), numbers.max(), numbers.mean()) == pytest.approx((0, 1, 0.5), abs=0.01)
 
-    def test_the_order_and_the_changes_are_drawn_apart(self):
-        made = loader(1, 1, seed=8)
-        first, second = (made._stream(0, purpose).random(4) for purpose in (0, 1))
-        assert not set(first) & set(second)
-        assert not set(second) & set(made._stream(1, 0).random(4))
-
     def test_the_same_picture_in_another_batch(self, rng):
         images = rng.random((9, 1, 8, 8), np.float32)
         options = {"transform": RandomAffine(degrees=20, translate=0.1), "seed": 4}
@@ -208,7 +202,7 @@ class TestArguments:
         with pytest.raises(error, match=f"^DataLoader: {message}"):
             loader(5, **options)
 
-    @pytest.mark.parametrize(("epoch", "first"), [(-1, 0), (np.int64(-1), 0), (2**63, 0), (0, -1), (0, 3)])
+    @pytest.mark.parametrize(("epoch", "first"), [(-1, 0), (np.int64(-1), 0), (2**56, 0), (0, -1), (0, 3)])
     def test_an_epoch_or_start_that_is_not_there_is_refused_at_once(self, epoch, first):
         with pytest.raises(ValueError, match=r"^DataLoader: (epoch|first) must be from 0 to"):
             loader(5).batches(epoch, first)

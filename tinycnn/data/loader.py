@@ -11,9 +11,9 @@ import numpy as np
 from tinycnn.arrays import Array, is_array
 from tinycnn.data.transforms import Transform
 from tinycnn.geometry import positive
+from tinycnn.random import Purpose, stream
 
 AHEAD = 2  # batches a worker has ready: one to hand over, one in the making
-ORDER, CHANGES = 0, 1  # what is drawn for an epoch, as parts of the key
 
 
 class DataLoader:
@@ -98,13 +98,13 @@ class DataLoader:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
         """The batches of one epoch, from number ``first`` on: images and labels (batch, …)."""
-        epoch, first = _within("epoch", epoch, 2**63 - 1), _within("first", first, len(self))
+        epoch, first = _within("epoch", epoch, 2**56 - 1), _within("first", first, len(self))
         indices = np.arange(len(self.images))
         if self.shuffle:
-            indices = self._stream(epoch, ORDER).permutation(indices)
+            indices = stream(self.seed, Purpose.ORDER, epoch).permutation(indices)
         uniforms = None
         if self.transform is not None and self.transform.draws:
-            uniforms = self._stream(epoch, CHANGES).random((len(self.images), self.transform.draws))
+            uniforms = stream(self.seed, Purpose.CHANGES, epoch).random((len(self.images), self.transform.draws))
 
         def make(number: int) -> tuple[Array, Array]:
             chosen = indices[number * self.batch_size : (number + 1) * self.batch_size]
@@ -115,9 +115,6 @@ class DataLoader:
 
         numbers = range(first, len(self))
         return prefetched(make, numbers, self.workers) if self.workers else map(make, numbers)
-
-    def _stream(self, epoch: int, purpose: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=np.array([self.seed, 2 * epoch + purpose], np.uint64)))
 
 
 def _within(argument: str, value: int, largest: int | None = None) -> int:

@@ -11,6 +11,7 @@ from tinycnn.arrays import Array
 from tinycnn.data.digits import digits
 from tinycnn.data.mnist import fashion_mnist, mnist
 from tinycnn.data.transforms import Compose, GreyToColour, Normalize, Pad, RandomAffine, Resize, ToFloat, Transform
+from tinycnn.random import Purpose, stream
 
 DIGIT_NAMES = tuple("0123456789")
 FASHION_NAMES = (
@@ -111,9 +112,9 @@ def hold_out(labels: Array, fraction: float, seed: int) -> tuple[Array, Array]:
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"hold_out: fraction must be from 0 up to, not including, 1, got {fraction}")
-    stream = np.random.Generator(np.random.Philox(key=seed))
+    draws = stream(seed, Purpose.HOLD_OUT)
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        held[stream.permutation(members)[: round(fraction * len(members))]] = True
+        held[draws.permutation(members)[: round(fraction * len(members))]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

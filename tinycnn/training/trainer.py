@@ -163,12 +163,13 @@ class Trainer:
 
     def _run_epoch(self, train: DataLoader, validation: DataLoader | None) -> None:
         self.model.train()
+        start = perf_counter()
         for images, targets in train.batches(self.epoch, self.batch):
-            start = perf_counter()
             self._step(images, targets)
             self.batch += 1
-            self.seconds += perf_counter() - start
+            self.seconds += perf_counter() - start  # the wait for the loader counts, what callbacks do does not
             self._tell("on_batch_end")
+            start = perf_counter()
             if self.stop_reason and self.batch < self.batches:
                 return
         row: Row = {

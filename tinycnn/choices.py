@@ -36,5 +36,5 @@ def look_up(what: str, name: str, table: Mapping[str, Value]) -> Value:
     if name in table:
         return table[name]
     near = get_close_matches(str(name).lower(), table, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(table)}"
+    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(table)}"
     raise ValueError(f"unknown {what} {name!r}: {hint}")

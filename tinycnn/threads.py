@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tinycnn.geometry import positive
+from tinycnn import checks
 
 
 def set_num_threads(count: int) -> None:
@@ -30,7 +30,7 @@ def set_num_threads(count: int) -> None:
     """
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(positive("set_num_threads", "count", count), user_api="blas")
+    threadpool_limits(checks.count("set_num_threads", "count", count, least=1), user_api="blas")
 
 
 def num_threads() -> int:

@@ -32,7 +32,7 @@ def process(*words, **options):
         (["train", "--epoch", "3"], "Unknown option: --epoch. Did you mean --epochs?"),
         (["train", "lenett"], "unknown model 'lenett': did you mean lenet5?"),
         (["train", "--data", "minst"], "unknown data set 'minst': did you mean mnist?"),
-        (["train", "--data", "cifar"], "unknown data set 'cifar': there is digits, mnist, fashion-mnist"),
+        (["train", "--data", "cifar"], "unknown data set 'cifar': choose from digits, mnist, fashion-mnist"),
         (["train", "--algorithm", "imcol"], "unknown algorithm 'imcol': did you mean im2col?"),
         (["train", "--backend", "cupy"], "backend 'cupy' is not available here"),
         (["train", "--epochs", "many"], "--epochs: expected a whole number, got 'many'"),
@@ -93,10 +93,10 @@ def test_a_bug_is_not_passed_off_as_bad_input(monkeypatch):
         main(["info"])
 
 
-def test_a_pipe_that_closes_early_is_no_error():
+def test_a_pipe_that_closes_early_is_told_by_the_status_alone():
     done = process("info", stdin=subprocess.DEVNULL)
     done.stdout.close()
-    assert done.wait(60) == 0
+    assert done.wait(60) == 141
     assert done.stderr.read() == ""
     done.stderr.close()
 

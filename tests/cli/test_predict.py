@@ -8,6 +8,7 @@ import pytest
 
 import tinycnn as tc
 from tests.oracles import data_file, oracle
+from tinycnn.cli.main import main
 from tinycnn.training import Recipe, Run, load_checkpoint
 
 Image = oracle("PIL.Image")
@@ -28,7 +29,7 @@ def trained(tmp_path_factory):
 def test_digits(trained):
     """Images, labels, and the probabilities that the trained model gives them: as `evaluate` finds them."""
     checkpoint = load_checkpoint(trained)
-    result = tc.training.evaluate(checkpoint.build(), tc.training.run.test_loader(checkpoint.recipe))
+    result = tc.training.evaluate(checkpoint.build(), tc.training.run.loader_for_test(checkpoint.recipe))
     return tc.data.digits("test")[0], result
 
 
@@ -145,6 +146,7 @@ def test_bad_input_is_one_line(refused, words, sentence):
 
 def test_without_pillow_it_is_said_once(refused, trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     assert "pip install 'tinycnn[plot]'" in refused("predict", "a.png", "b.png", "--model", trained)
 
 
@@ -176,3 +178,19 @@ def test_the_model_that_comes_with_tinycnn_reads_mnist_written_on_paper(command,
     found = json.loads(command("predict", *names, "--top", 1, "--json").out.splitlines()[-1])
     classes = [int(prediction["top"][0]["class"]) for prediction in found["predictions"]]
     assert (np.array(classes) == labels).mean() > 0.97
+
+
+def test_what_a_decoder_writes_to_standard_error_is_not_shown(tmp_path, capfd):
+    whole = tmp_path / "whole.tif"
+    noise = np.random.default_rng(0).integers(0, 256, (50, 200), dtype=np.uint8)
+    Image.fromarray(noise).save(whole, compression="tiff_adobe_deflate")
+    content = bytearray(whole.read_bytes())
+    content[1000:1300] = bytes(300)
+    (tmp_path / "damaged.tif").write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be decoded"):
+        tc.data.read_photo(tmp_path / "damaged.tif", tc.data.DATA_SETS["mnist"])
+    assert capfd.readouterr().err, "libtiff is quiet by itself: this shows nothing"
+    assert main(["predict", str(tmp_path / "damaged.tif")]) == 2
+    written = capfd.readouterr().err
+    assert written.startswith("tinycnn: ")
+    assert written.count("\n") == 1

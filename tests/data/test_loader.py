@@ -187,15 +187,15 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("options", "error", "message"),
         [
-            ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
-            ({"batch_size": 1.5}, TypeError, "batch_size must be an int, got 1.5"),
-            ({"workers": -1}, ValueError, "workers must be at least 0, got -1"),
-            ({"workers": 1.5}, TypeError, "workers must be an integer, got 1.5"),
-            ({"workers": True}, TypeError, "workers must be an integer, got True"),
-            ({"seed": -1}, ValueError, "seed must be from 0 to 18446744073709551615, got -1"),
-            ({"seed": np.int64(-1)}, ValueError, "seed must be from 0 to"),
-            ({"seed": 2**64}, ValueError, "seed must be from 0 to"),
-            ({"seed": "a"}, TypeError, "seed must be an integer, got 'a'"),
+            ({"batch_size": 0}, ValueError, "batch_size must be a whole number, 1 or more, got 0"),
+            ({"batch_size": 1.5}, TypeError, "batch_size must be a whole number, 1 or more, got 1.5"),
+            ({"workers": -1}, ValueError, "workers must be a whole number, 0 or more, got -1"),
+            ({"workers": 1.5}, TypeError, "workers must be a whole number, 0 or more, got 1.5"),
+            ({"workers": True}, TypeError, "workers must be a whole number, 0 or more, got True"),
+            ({"seed": -1}, ValueError, "seed must be a whole number, from 0 to 18446744073709551615, got -1"),
+            ({"seed": np.int64(-1)}, ValueError, "seed must be a whole number, from 0 to"),
+            ({"seed": 2**64}, ValueError, "seed must be a whole number, from 0 to"),
+            ({"seed": "a"}, TypeError, "seed must be a whole number, from 0 to 18446744073709551615, got 'a'"),
         ],
     )
     def test_numbers_outside_their_range_are_refused_at_once(self, options, error, message):
@@ -204,7 +204,7 @@ class TestArguments:
 
     @pytest.mark.parametrize(("epoch", "first"), [(-1, 0), (np.int64(-1), 0), (2**56, 0), (0, -1), (0, 3)])
     def test_an_epoch_or_start_that_is_not_there_is_refused_at_once(self, epoch, first):
-        with pytest.raises(ValueError, match=r"^DataLoader: (epoch|first) must be from 0 to"):
+        with pytest.raises(ValueError, match=r"^DataLoader: (epoch|first) must be a whole number, from 0 to"):
             loader(5).batches(epoch, first)
 
     @pytest.mark.parametrize("number", [np.int8(7), np.uint64(7), np.int64(7)])

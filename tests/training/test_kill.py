@@ -24,7 +24,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         str(KILLS),
         "1",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

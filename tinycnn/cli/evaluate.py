@@ -6,14 +6,13 @@ import json as json_format
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from tinycnn.arrays import Array
+from tinycnn.cli.status import DONE
 from tinycnn.models import pretrained_path
 from tinycnn.threads import set_num_threads
 from tinycnn.training import Evaluation, load_checkpoint
 from tinycnn.training import evaluate as evaluate_model
-from tinycnn.training.run import test_loader
+from tinycnn.training.run import loader_for_test
+from tinycnn.wording import percent
 
 
 def evaluate(model: Path | None = None, *, data: str | None = None, json: bool = False) -> int:
@@ -35,11 +34,11 @@ def evaluate(model: Path | None = None, *, data: str | None = None, json: bool =
         raise ValueError(f"{checkpoint.path} tells {len(trained)} classes apart, {recipe.data} has {len(classes)}")
     network = checkpoint.build()
     set_num_threads(recipe.threads)
-    loader = test_loader(recipe)
+    loader = loader_for_test(recipe)
     result = evaluate_model(network, loader)
     print(f"{recipe.model} from {checkpoint.path}, tested on {len(result.labels):,} images of {recipe.data}")
     print(_table(result, classes))
-    print(f"test accuracy {100 * result.accuracy:.2f} % ({len(result.worst):,} wrong), loss {result.loss:.4f}")
+    print(f"test accuracy {percent(result.accuracy)} ({len(result.worst):,} wrong), loss {result.loss:.4f}")
     if json:
         found = {
             "test_accuracy": result.accuracy,
@@ -50,20 +49,15 @@ def evaluate(model: Path | None = None, *, data: str | None = None, json: bool =
             "confusion": result.confusion.tolist(),
         }
         print(json_format.dumps(found))
-    return 0
+    return DONE
 
 
 def _table(result: Evaluation, classes: tuple[str, ...]) -> str:
     """Per class: how many, how many right, and what it is most often taken for."""
     width = max(map(len, classes))
     lines = []
-    for name, row, index in zip(classes, result.confusion, range(len(classes)), strict=True):
-        share = 100 * row[index] / max(1, row.sum())
-        lines.append(f"  {name:<{width}}  {share:6.2f} % of {row.sum():,}{_mistake(row, index, classes)}")
+    for index, (name, row, mistakes) in enumerate(zip(classes, result.confusion, result.mistakes, strict=True)):
+        most = int(mistakes.argmax())
+        mistake = f", {mistakes[most]} taken for {classes[most]}" if mistakes[most] else ""
+        lines.append(f"  {name:<{width}}  {percent(row[index] / max(1, row.sum())):>8} of {row.sum():,}{mistake}")
     return "\n".join(lines)
-
-
-def _mistake(row: Array, index: int, classes: tuple[str, ...]) -> str:
-    others = np.where(np.arange(len(row)) == index, 0, row)
-    most = int(others.argmax())
-    return f", {others[most]} taken for {classes[most]}" if others[most] else ""

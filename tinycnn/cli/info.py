@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json as json_format
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from importlib.metadata import packages_distributions, version
 
 from tinycnn.backend import available_backends, load_kernels
+from tinycnn.cli.status import DONE
 from tinycnn.data import data_directory
 from tinycnn.threads import cores
 from tinycnn.training.environment import environment
 
-OPTIONAL = ("numba", "cupy", "matplotlib", "pillow", "pooch", "jinja2")
+OPTIONAL = ("numba", "cupy", "matplotlib", "PIL", "pooch", "jinja2")  # modules: CuPy's package has many names
 PASSES = ("_forward", "_backward")
 
 
@@ -24,7 +24,8 @@ def info(*, json: bool = False) -> int:
         Print all of it as one JSON object on the last line.
     """
     surroundings = environment() | {"cores": cores(), "data": str(data_directory())}
-    optional = {name: _version(name) for name in OPTIONAL}
+    distributions = packages_distributions()
+    optional = {name: version(distributions[name][0]) if name in distributions else None for name in OPTIONAL}
     kernels = _kernels()
     for name, value in surroundings.items():
         print(f"{name:10} {value}")
@@ -37,7 +38,7 @@ def info(*, json: bool = False) -> int:
         print(f"{kernel:{width}}  {'  '.join(marks)}".rstrip())
     if json:
         print(json_format.dumps(surroundings | {"optional": optional, "backends": backends, "kernels": kernels}))
-    return 0
+    return DONE
 
 
 def _kernels() -> dict[str, list[str]]:
@@ -52,10 +53,3 @@ def _kernels() -> dict[str, list[str]]:
         having = [backend for backend in available_backends() if load_kernels(backend).implements(kernel)]
         found[name] = [backend for backend in found.get(name, having) if backend in having]
     return found
-
-
-def _version(package: str) -> Any:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

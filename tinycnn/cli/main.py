@@ -1,6 +1,6 @@
 """``tinycnn COMMAND``: what the commands share.
 
-Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted. Bad input of any kind is one line on stderr.
+Bad input of any kind is one line on standard error. The exit statuses are in `tinycnn.cli.status`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tinycnn.cli.evaluate import evaluate
 from tinycnn.cli.gradcheck import gradcheck
 from tinycnn.cli.info import info
 from tinycnn.cli.predict import predict
+from tinycnn.cli.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, PIPE_CLOSED
 from tinycnn.cli.summary import summary
 from tinycnn.cli.train import train
 from tinycnn.training import Diverged
 from tinycnn.version import __version__
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "--debug"
 
 app = App(
@@ -54,18 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return status or DONE
-    except BrokenPipeError:  # whoever read the output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes it
+        return PIPE_CLOSED
     except KeyboardInterrupt:
-        return _told("interrupted", INTERRUPTED, debug)
+        return _complain("interrupted", INTERRUPTED, debug)
     except Diverged as error:
-        return _told(error, FAILED, debug)
+        return _complain(error, FAILED, debug)
     except (CycloptsError, ValueError, OSError, ModuleNotFoundError, MemoryError) as error:
-        return _told(error, BAD_INPUT, debug)
+        return _complain(error, BAD_INPUT, debug)
 
 
-def _told(error: BaseException | str, status: int, debug: bool) -> int:
+def _complain(error: BaseException | str, status: int, debug: bool) -> int:
     if debug and isinstance(error, BaseException):
         raise error
     print(f"tinycnn: {_sentence(error)}", file=sys.stderr)
@@ -76,7 +76,7 @@ def _sentence(error: BaseException | str) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument {(error.unused_tokens or ['?'])[0]!r}; see --help"
     if isinstance(error, MemoryError):
-        return f"not enough memory ({error}): try a smaller --batch-size" if str(error) else "not enough memory"
+        return f"not enough memory ({error or 'none is left'}): a smaller batch or model needs less"
     if isinstance(error, OSError) and error.errno and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

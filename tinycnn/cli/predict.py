@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json as json_format
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,14 @@ import numpy as np
 import tinycnn.functional as F
 from tinycnn.arrays import Array
 from tinycnn.cli.options import Whole
+from tinycnn.cli.status import BAD_INPUT, DONE
 from tinycnn.data.photo import read_photo
 from tinycnn.function import no_grad
 from tinycnn.models import pretrained_path
 from tinycnn.nn import Module
 from tinycnn.training import Recipe, load_checkpoint
 from tinycnn.training.evaluation import logits_of
-
-BAD_INPUT = 2
+from tinycnn.wording import percent
 
 
 def predict(images: list[Path], /, *, model: Path | None = None, top: Whole = 3, json: bool = False) -> int:
@@ -46,19 +49,38 @@ def predict(images: list[Path], /, *, model: Path | None = None, top: Whole = 3,
     predictions: list[dict[str, Any]] = []
     for path in images:
         try:
-            image = read_photo(path, checkpoint.recipe.data_set)
+            with _quiet():
+                image = read_photo(path, checkpoint.recipe.data_set)
         except (ValueError, OSError) as error:  # the others are still good
             print(f"tinycnn: {error}", file=sys.stderr)
             continue
         probabilities = _probabilities(network, checkpoint.recipe, image)
         likeliest = np.argsort(-probabilities, kind="stable")[:top]
         shown = [{"class": classes[index], "probability": float(probabilities[index])} for index in likeliest]
-        told = ", ".join(f"{classes[index]} ({100 * probabilities[index]:.1f} %)" for index in likeliest)
+        told = ", ".join(f"{classes[index]} ({percent(float(probabilities[index]), 1)})" for index in likeliest)
         print(f"{path}: {told}")
         predictions.append({"image": str(path), "top": shown})
     if json:
         print(json_format.dumps({"model": str(checkpoint.path), "predictions": predictions}))
-    return BAD_INPUT if len(predictions) < len(images) else 0
+    return BAD_INPUT if len(predictions) < len(images) else DONE
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep standard error quiet: libtiff, in C, writes there what Pillow then raises."""
+    try:
+        standard_error = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+        os.close(nowhere)
 
 
 def _probabilities(network: Module, recipe: Recipe, image: Array) -> Array:

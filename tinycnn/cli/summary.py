@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tinycnn import inspect
 from tinycnn.cli.options import Whole
-from tinycnn.inspect.summary import readable_bytes
+from tinycnn.cli.status import DONE
 from tinycnn.models import ARCHITECTURES, architecture
 from tinycnn.nn import Module
 from tinycnn.training import load_checkpoint
+from tinycnn.wording import readable_bytes
 
 
 def summary(model: str = "lenet5", *, batch_size: Whole = 64, json: bool = False) -> int:
@@ -42,7 +43,7 @@ def summary(model: str = "lenet5", *, batch_size: Whole = 64, json: bool = False
         totals = {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
         bytes_held = {"batch_size": batch_size, **asdict(memory), "total": memory.total}
         print(json_format.dumps({"model": model, "input": shape, "layers": layers, **totals, "memory": bytes_held}))
-    return 0
+    return DONE
 
 
 def _network(name: str) -> tuple[Module, tuple[int, int, int]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -13,10 +11,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tinycnn.cli.options import Whole
-from tinycnn.training import Checkpoint, Evaluation, Recipe, Run, Trainer, write_report
+from tinycnn.cli.status import DONE, INTERRUPTED
+from tinycnn.training import Callback, Checkpoint, Evaluation, Recipe, Run, Trainer, write_report
 from tinycnn.training.progress import Progress
-
-INTERRUPTED = 130
+from tinycnn.wording import percent
 
 
 def train(
@@ -101,22 +99,22 @@ def train(
         _refuse_more({"the model": model, "data": data, "out": out} | chosen)
         run = Run.resume(resume)
     _introduce(run)
-    progress = Progress()
+    progress, interrupt = Progress(), _Interrupt()
     try:
-        with _stopping_on_interrupt(run.trainer):
-            run.fit(progress)
+        run.fit(interrupt, progress)
     finally:
         progress.close()
-    if run.trainer.stop_reason == "interrupted":
+        interrupt.close()
+    if interrupt.came:
         print(f"interrupted and saved; to go on: tinycnn train --resume {run.folder}")
         return INTERRUPTED
     checkpoint, result = run.test()
     wrong = len(result.worst)
-    print(f"test accuracy {100 * result.accuracy:.2f} %: {wrong} of {len(result.labels):,} images taken for another")
+    print(f"test accuracy {percent(result.accuracy)}: {wrong} of {len(result.labels):,} images taken for another")
     report = _report(run, checkpoint, result)
     if json:
         print(json_format.dumps(_as_json(run, result, report)))
-    return 0
+    return DONE
 
 
 def _introduce(run: Run) -> None:
@@ -137,20 +135,26 @@ def _refuse_more(chosen: dict[str, Any]) -> None:
         raise ValueError(f"--resume goes on with a run as it was started: leave out {name}")
 
 
-@contextmanager
-def _stopping_on_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C lets the running batch end, so that what is saved is whole; a second one does not wait for it."""
+class _Interrupt(Callback):
+    """Ctrl-C lets the running batch end, so that the run is saved where it is; a second one does not wait for it."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if trainer.stop_reason == "interrupted":
-            raise KeyboardInterrupt
-        trainer.stop("interrupted")
+    came = False
 
-    previous = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    def __init__(self) -> None:
+        self._previous = signal.getsignal(signal.SIGINT)
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self.came:
+                raise KeyboardInterrupt
+            self.came = True
+            trainer.stop("interrupted")
+
+        signal.signal(signal.SIGINT, stop)
+
+    def close(self) -> None:
+        """Ctrl-C ends the program again."""
+        signal.signal(signal.SIGINT, self._previous)
 
 
 def _report(run: Run, checkpoint: Checkpoint, result: Evaluation) -> Path | None:

@@ -12,6 +12,7 @@ from shutil import copyfile
 from urllib.parse import urlsplit
 
 from tinycnn.data.idx import parse_idx, unzipped
+from tinycnn.optional import require
 from tinycnn.storage import replace
 
 RETRIES = 2  # of each mirror, a second or more apart
@@ -86,13 +87,8 @@ def _refused(path: Path, file: PublishedFile, content: bytes) -> bytes:
 
 
 def _download(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> Path:
-    try:
-        import pooch
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{file.name} is not in {folder}, and to fetch it needs pooch: pip install 'tinycnn[data]', "
-            "or put the file there, or name the parent folder in TINYCNN_DATA"
-        ) from None
+    otherwise = "put the file there, or name the parent folder in TINYCNN_DATA"
+    pooch = require("pooch", f"{file.name} is not in {folder}, and downloads", otherwise)
     pooch.get_logger().setLevel("ERROR")
     fetch = pooch.HTTPDownloader(progressbar=False, timeout=TIMEOUT)
     reasons = []

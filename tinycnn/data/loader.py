@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn import checks
 from tinycnn.arrays import Array, is_array
 from tinycnn.data.transforms import Transform
-from tinycnn.geometry import positive
 from tinycnn.random import Purpose, stream
 
 AHEAD = 2  # batches a worker has ready: one to hand over, one in the making
@@ -77,9 +77,9 @@ class DataLoader:
             )
         if not len(self.images):
             raise ValueError("DataLoader got no images")
-        self.batch_size = positive("DataLoader", "batch_size", batch_size)
-        self.seed = _within("seed", seed, 2**64 - 1)
-        self.workers = _within("workers", workers)
+        self.batch_size = checks.count("DataLoader", "batch_size", batch_size, least=1)
+        self.seed = checks.count("DataLoader", "seed", seed, most=2**64 - 1)
+        self.workers = checks.count("DataLoader", "workers", workers)
         self.shuffle, self.transform, self.drop_last = shuffle, transform, drop_last
         self._next_epoch = 0
         if not len(self):
@@ -98,7 +98,8 @@ class DataLoader:
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
         """The batches of one epoch, from number ``first`` on: images and labels (batch, …)."""
-        epoch, first = _within("epoch", epoch, 2**56 - 1), _within("first", first, len(self))
+        epoch = checks.count("DataLoader", "epoch", epoch, most=2**56 - 1)
+        first = checks.count("DataLoader", "first", first, most=len(self))
         indices = np.arange(len(self.images))
         if self.shuffle:
             indices = stream(self.seed, Purpose.ORDER, epoch).permutation(indices)
@@ -115,15 +116,6 @@ class DataLoader:
 
         numbers = range(first, len(self))
         return prefetched(make, numbers, self.workers) if self.workers else map(make, numbers)
-
-
-def _within(argument: str, value: int, largest: int | None = None) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"DataLoader: {argument} must be an integer, got {value!r}")
-    if value < 0 or (largest is not None and value > largest):
-        limits = "at least 0" if largest is None else f"from 0 to {largest}"
-        raise ValueError(f"DataLoader: {argument} must be {limits}, got {value}")
-    return int(value)
 
 
 def prefetched(

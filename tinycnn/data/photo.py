@@ -6,11 +6,8 @@ Three steps, each a function: the pixels' brightness (`read_photo`, by Pillow), 
 
 from __future__ import annotations
 
-import os
 import stat
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from math import ceil, sqrt
 from pathlib import Path
@@ -20,6 +17,7 @@ import numpy as np
 
 from tinycnn.arrays import Array
 from tinycnn.data.sets import DataSet
+from tinycnn.optional import require
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -192,7 +190,10 @@ def _neighbours(mask: Array) -> Array:
 
 
 def _averaging(old: int, new: int) -> Array:
-    """The matrix (new, old) whose row i says how much of new pixel i each old pixel covers."""
+    """The matrix (new, old) whose row i says how much of new pixel i each old pixel covers.
+
+    A box, as the ink must not reach beyond the frame; the triangle of `resampling` would blur it by another pixel.
+    """
     edges = np.arange(new + 1)[:, None] * (old / new)
     pixels = np.arange(old)
     covered = np.maximum(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0)
@@ -206,43 +207,29 @@ def _centre_of_mass(ink: Array) -> tuple[float, float]:
 
 def _decode(path: Path) -> Array:
     """Brightness (H, W) of the pixels of a file."""
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("reading images needs Pillow: pip install 'tinycnn[plot]'", name="PIL") from None
+    Image, ImageOps = require("PIL.Image", "images"), require("PIL.ImageOps", "images")
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]
-    with _opened(path) as file, _silence(), warnings.catch_warnings():
+    with _opened(path) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata: what counts is the pixels
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(file, formats=formats) as image:
                 image.load()
                 return _brightness(ImageOps.exif_transpose(image))
-        except UnidentifiedImageError:
+        except Image.UnidentifiedImageError:
             expected = "PNG, JPEG, TIFF, GIF, WebP or BMP"
             raise ValueError(f"{path} is no image that can be read here, expected {expected}: save it as PNG") from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             limit = f"{Image.MAX_IMAGE_PIXELS:,}"
             raise ValueError(f"{path} has more than {limit} pixels: make it smaller, 1000 x 1000 are plenty") from None
+        except MemoryError:
+            raise
         except Exception as error:  # on damaged files Pillow's decoders raise whatever they stumble over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(
                 f"{path} cannot be decoded ({reason}): damaged or cut short? Save it anew as PNG"
             ) from None
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep standard error quiet: libtiff, in C, writes there what Pillow then raises."""
-    standard_error = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
 
 
 def _opened(path: Path) -> BinaryIO:

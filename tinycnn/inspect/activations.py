@@ -7,7 +7,7 @@ from typing import Any
 
 from tinycnn.arrays import Array
 from tinycnn.function import no_grad
-from tinycnn.nn import Module
+from tinycnn.nn import Module, evaluating
 
 
 def feature_maps(model: Module, image: Array) -> dict[str, Array]:
@@ -51,15 +51,9 @@ def feature_maps(model: Module, image: Array) -> dict[str, Array]:
 
         return hook
 
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with ExitStack() as stack, no_grad():
-            for name, module in model.named_modules():
-                if not any(module.children()):
-                    stack.enter_context(module.register_forward_hook(keep(name)))
-            model(image[None])
-    finally:
-        for module, training in modes:
-            module.training = training
+    with ExitStack() as stack, no_grad(), evaluating(model):
+        for name, module in model.named_modules():
+            if not any(module.children()):
+                stack.enter_context(module.register_forward_hook(keep(name)))
+        model(image[None])
     return maps

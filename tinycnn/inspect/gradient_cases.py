@@ -29,7 +29,7 @@ class Case:
         From the inputs to a Tensor.
     shapes
         Of the inputs.
-    told
+    note
         What is special about it.
     positive
         Whether the inputs must be above 0, as for a logarithm.
@@ -38,7 +38,7 @@ class Case:
     operation: str
     function: Callable[..., Tensor]
     shapes: tuple[tuple[int, ...], ...]
-    told: str = ""
+    note: str = ""
     positive: bool = False
 
     def inputs(self) -> list[Array]:
@@ -47,7 +47,7 @@ class Case:
         arrays = []
         for shape in self.shapes:
             size = int(np.prod(shape))
-            values = np.linspace(0.05, 2.0, size) if size > 1 else np.array([0.7])
+            values = np.linspace(0.05, 2.0, size)
             signs = np.ones(size) if self.positive else rng.choice([-1.0, 1.0], size)
             arrays.append(rng.permutation(values * signs).reshape(shape))
         return arrays

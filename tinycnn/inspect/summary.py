@@ -18,8 +18,9 @@ from tinycnn.functional.convolution import ConvTranspose2d
 from tinycnn.functional.shape import Pad
 from tinycnn.geometry import Axis, WindowGeometry
 from tinycnn.hooks import Call, watch
-from tinycnn.nn import Module, Parameter
+from tinycnn.nn import Module, Parameter, evaluating
 from tinycnn.tensor import Tensor
+from tinycnn.wording import readable_bytes
 
 
 @dataclass(frozen=True)
@@ -197,18 +198,12 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
     image = Tensor(np.zeros((1, *input_shape), dtype), requires_grad=True)
     recorder = _Recorder(image, model)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(watch(recorder.function_ran))
-            for name, module in model.named_modules():
-                stack.enter_context(module.register_forward_pre_hook(recorder.module_starts(name)))
-                stack.enter_context(module.register_forward_hook(recorder.module_ended))
-            model(image)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with ExitStack() as stack, evaluating(model):
+        stack.enter_context(watch(recorder.function_ran))
+        for name, module in model.named_modules():
+            stack.enter_context(module.register_forward_pre_hook(recorder.module_starts(name)))
+            stack.enter_context(module.register_forward_hook(recorder.module_ended))
+        model(image)
     arrays = [parameter.data for parameter in model.parameters()]
     count = sum(array.size for array in arrays)
     trained = sum(parameter.data.nbytes for parameter in model.parameters() if parameter.requires_grad)
@@ -310,12 +305,3 @@ def _cells(layer: Layer) -> tuple[str, ...]:
     shape = " x ".join(map(str, layer.output_shape))
     counts = f"{layer.parameters:,}", f"{layer.multiply_adds:,}", field, readable_bytes(layer.kept_bytes)
     return layer.name, layer.kind, shape, *counts
-
-
-def readable_bytes(count: float) -> str:
-    """A number of bytes with its unit, such as 1.5 MB."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    raise AssertionError

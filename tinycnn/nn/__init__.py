@@ -6,7 +6,7 @@ from tinycnn.nn.container import Sequential
 from tinycnn.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from tinycnn.nn.linear import Flatten, Identity, Linear, ZeroPad2d
 from tinycnn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, KLDivLoss, MSELoss, MultiLabelSoftMarginLoss
-from tinycnn.nn.module import Module, Parameter
+from tinycnn.nn.module import Module, Parameter, evaluating
 from tinycnn.nn.normalization import BatchNorm1d, BatchNorm2d, LocalResponseNorm
 from tinycnn.nn.pooling import (
     AdaptiveAvgPool2d,
@@ -53,5 +53,6 @@ __all__ = [
     "Softmax",
     "Tanh",
     "ZeroPad2d",
+    "evaluating",
     "init",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -259,6 +260,18 @@ class Module:
             arrays.update({prefix + n: v.data for n, v in module._members() if isinstance(v, Parameter)})
             arrays.update({prefix + n: getattr(module, n) for n in module._buffer_names})
         return arrays
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Run a block with ``model`` in ``eval`` mode, then set every module back to the mode it was in."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _counted(names: list[str], what: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn import checks
 from tinycnn.arrays import Array, is_array, is_cupy
-from tinycnn.optim import checks
 from tinycnn.tensor import Tensor
 
 

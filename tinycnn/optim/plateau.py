@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any, ClassVar
 
-from tinycnn.optim import checks
+from tinycnn import checks
 from tinycnn.optim.optimizer import Optimizer
 from tinycnn.optim.schedule import Schedule
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import cos, pi
 from typing import Any, ClassVar
 
-from tinycnn.optim import checks
+from tinycnn import checks
 from tinycnn.optim.optimizer import Optimizer
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tinycnn import checks
 from tinycnn.arrays import Array
 from tinycnn.backend import kernels_for
-from tinycnn.optim import checks
 from tinycnn.optim.optimizer import Optimizer
 from tinycnn.tensor import Tensor
 

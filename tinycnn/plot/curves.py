@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from io import StringIO
 from typing import Any
 
-from tinycnn.plot.extra import extra
+from tinycnn.optional import require
 
 # matplotlib draws with colours that nothing else has; each then becomes a variable of the page's style sheet.
 TRAINING, VALIDATION, TEXT, RULE = "#010203", "#010204", "#010205", "#010206"
@@ -57,7 +58,7 @@ def training_curve(history: Sequence[Mapping[str, Any]], quantity: str, kept: in
     ModuleNotFoundError
         When matplotlib is not installed.
     """
-    style, figures, ticker = extra("matplotlib.style"), extra("matplotlib.figure"), extra("matplotlib.ticker")
+    style, figures, ticker = (require(f"matplotlib.{name}", "plots") for name in ("style", "figure", "ticker"))
     epochs = [row["epoch"] for row in history]
     with style.context(["default", STYLE]):
         figure = figures.Figure(figsize=SIZE, layout="constrained")
@@ -102,5 +103,5 @@ def _for_a_page(svg: str, name: str, title: str) -> str:
     for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     width, height = (72 * inches for inches in SIZE)
-    label = title.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    label = escape(title)
     return f'<svg class="curve" role="img" aria-label="{label}" viewBox="0 0 {width:g} {height:g}">{body.strip()}'

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinycnn.arrays import Array
 from tinycnn.data.transforms import resampling
-from tinycnn.plot.extra import extra
+from tinycnn.optional import require
 
 NEGATIVE, POSITIVE = (38, 120, 210), (224, 120, 0)
 """Blue and orange, in red, green and blue: colour-blind people tell them apart, and both show on white and on black."""
@@ -38,7 +38,7 @@ def ink_picture(image: Array, maximum: float) -> str:
         When Pillow is not installed.
     """
     grey = np.rint(255 * (1 - np.clip(image / maximum, 0, 1))).astype(np.uint8)
-    return _png(extra("PIL.Image").fromarray(grey))
+    return _png(require("PIL.Image", "pictures").fromarray(grey))
 
 
 def signed_picture(values: Array, limit: float) -> str:
@@ -62,7 +62,7 @@ def signed_picture(values: Array, limit: float) -> str:
         When Pillow is not installed.
     """
     steps = np.rint(STEPS * np.clip(values / limit, -1, 1)).astype(int)
-    picture = extra("PIL.Image").fromarray((steps + STEPS).astype(np.uint8), "P")
+    picture = require("PIL.Image", "pictures").fromarray((steps + STEPS).astype(np.uint8), "P")
     picture.putpalette(bytes(NEGATIVE * STEPS + POSITIVE * (STEPS + 1)))
     opacity = np.rint(255 * np.abs(np.arange(-STEPS, STEPS + 1)) / STEPS).astype(np.uint8)
     return _png(picture, transparency=opacity.tobytes())

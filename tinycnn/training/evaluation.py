@@ -12,7 +12,7 @@ import tinycnn.functional as F
 from tinycnn.arrays import Array
 from tinycnn.data import DataLoader
 from tinycnn.function import no_grad
-from tinycnn.nn import Module
+from tinycnn.nn import Module, evaluating
 from tinycnn.tensor import Tensor
 
 
@@ -51,6 +51,11 @@ class Evaluation:
         return np.bincount(self.labels * classes + self.predictions, minlength=classes**2).reshape(classes, classes)
 
     @property
+    def mistakes(self) -> Array:
+        """`confusion` without what was right: 0 on the diagonal."""
+        return self.confusion - np.diag(np.diag(self.confusion))
+
+    @property
     def worst(self) -> Array:
         """Indices of the images that were classified wrong, the surest mistakes first."""
         wrong = np.flatnonzero(self.predictions != self.labels)
@@ -59,6 +64,11 @@ class Evaluation:
 
 def evaluate(model: Module, loader: DataLoader) -> Evaluation:
     """Run a model in ``eval`` mode over all batches of a loader, and leave each module in the mode it was in.
+
+    Raises
+    ------
+    ValueError
+        For a loader that shuffles or drops a last batch: what is told of image i would be told of another.
 
     Examples
     --------
@@ -69,19 +79,15 @@ def evaluate(model: Module, loader: DataLoader) -> Evaluation:
     >>> result.confusion.sum()
     np.int64(359)
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    if loader.shuffle or loader.drop_last:
+        raise ValueError("evaluate takes every image in its order: make the loader without shuffle and drop_last")
     total, labels, probabilities = 0.0, [], []
-    try:
-        with no_grad():
-            for images, targets in loader.batches(0):
-                outputs = model(images)
-                total += loss_of(model)(outputs, targets).item() * len(targets)
-                labels.append(targets)
-                probabilities.append(F.softmax(logits_of(model, outputs)).data)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with no_grad(), evaluating(model):
+        for images, targets in loader.batches(0):
+            outputs = model(images)
+            total += loss_of(model)(outputs, targets).item() * len(targets)
+            labels.append(targets)
+            probabilities.append(F.softmax(logits_of(model, outputs)).data)
     right = np.concatenate(labels).astype(np.int64)
     return Evaluation(total / len(right), right, np.concatenate(probabilities))
 

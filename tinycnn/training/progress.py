@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinycnn.training.trainer import Callback, Row, Trainer
+from tinycnn.wording import percent
 
 
 class Progress(Callback):
@@ -41,7 +42,7 @@ class Progress(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Print the line."""
-        self._console.print(told(trainer.history[-1], trainer.epochs))
+        print(in_words(trainer.history[-1], trainer.epochs), flush=True)  # above the bar, where there is one
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Take the bar down."""
@@ -54,10 +55,11 @@ class Progress(Callback):
             self._bar = None
 
 
-def told(row: Row, epochs: int) -> str:
+def in_words(row: Row, epochs: int) -> str:
     """A row of the history in words."""
     parts = [f"epoch {row['epoch']:>{len(str(epochs))}} of {epochs}", f"loss {row['loss']:.4f}"]
-    parts.append(f"accuracy {100 * row['accuracy']:.2f} %")
+    parts.append(f"accuracy {percent(row['accuracy'])}")
     if "validation_loss" in row:
-        parts.append(f"validation loss {row['validation_loss']:.4f}, accuracy {100 * row['validation_accuracy']:.2f} %")
+        accuracy = percent(row["validation_accuracy"])
+        parts.append(f"validation loss {row['validation_loss']:.4f}, accuracy {accuracy}")
     return "   ".join([*parts, f"{row['images_per_second']:,.0f} images/s"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +13,14 @@ import numpy as np
 from tinycnn.arrays import Array
 from tinycnn.inspect.activations import feature_maps
 from tinycnn.nn import Conv2d, Module
-from tinycnn.plot import extra, ink_picture, reduced, signed_picture, training_curve
+from tinycnn.optional import require
+from tinycnn.plot import ink_picture, reduced, signed_picture, training_curve
 from tinycnn.plot.pictures import NEGATIVE, POSITIVE
 from tinycnn.storage import write_text
 from tinycnn.training.checkpoint import Checkpoint
 from tinycnn.training.evaluation import Evaluation
 from tinycnn.training.recipe import Recipe
+from tinycnn.wording import duration, percent
 
 FILTERS, MAPS, MISTAKES = 32, 16, 20
 """The most that are shown: of the first layer's filters, of a stage's maps, of the mistakes."""
@@ -106,11 +108,11 @@ def write_report(
         When the file cannot be written; what was there before is intact.
     """
     source = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    jinja = extra("jinja2")
+    jinja = require("jinja2", "reports")
     environment = jinja.Environment(
         autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": percent, "duration": duration, "count": "{:,}".format}
+    environment.filters |= {"percent": _unbroken(percent), "duration": _unbroken(duration), "count": "{:,}".format}
     model = checkpoint.build()
     images, _ = recipe.data_set.read("test")
     kept = checkpoint.notes["row"]["epoch"]
@@ -127,7 +129,7 @@ def write_report(
         right=int((evaluation.predictions == evaluation.labels).sum()),
         curves=[(name, _curve(history, name, kept)) for name in ("loss", "accuracy")],
         confusion=_confusion(evaluation),
-        most_confused=_most_confused(evaluation.confusion),
+        most_confused=_most_confused(evaluation.mistakes),
         filters=_filters(model),
         channels=recipe.architecture.input_shape[0],
         colours=[" ".join(map(str, colour)) for colour in (NEGATIVE, POSITIVE)],
@@ -161,35 +163,9 @@ def command(recipe: Recipe) -> str:
     return shlex.join(words)
 
 
-def percent(part: float, digits: int = 2) -> str:
-    r"""A part of 1 in percent; only what is all reads 100, and only what is nothing reads 0.
-
-    Examples
-    --------
-    >>> percent(0.98765), percent(1, 1), percent(0.99999, 1), percent(1e-9, 1)
-    ('98.77\xa0%', '100.0\xa0%', 'over\xa099.9\xa0%', 'under\xa00.1\xa0%')
-    """
-    text, finest = f"{100 * part:.{digits}f}", 10.0**-digits
-    if part < 1 and float(text) >= 100:
-        return f"over\xa0{100 - finest:.{digits}f}\xa0%"
-    if part > 0 and float(text) == 0:
-        return f"under\xa0{finest:.{digits}f}\xa0%"
-    return f"{text}\xa0%"
-
-
-def duration(seconds: float) -> str:
-    r"""Seconds in the two units that a reader wants.
-
-    Examples
-    --------
-    >>> duration(3.14159), duration(75.2), duration(7384)
-    ('3.1\xa0s', '1\xa0min 15\xa0s', '2\xa0h 3\xa0min')
-    """
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f}\xa0s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}\xa0h {minutes}\xa0min" if hours else f"{minutes}\xa0min {rest}\xa0s"
+def _unbroken(wording: Callable[..., str]) -> Callable[..., str]:
+    """The same words with spaces at which no line is broken."""
+    return lambda *values: wording(*values).replace(" ", "\xa0")
 
 
 def _plain(value: Any) -> str:
@@ -210,11 +186,10 @@ def _curve(history: Sequence[Mapping[str, Any]], name: str, kept: int) -> str:
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     """For each class, how often it was taken for each, how deep that is shaded, and the part that is right."""
-    counts = evaluation.confusion
-    mistakes = counts - np.diag(np.diag(counts))
+    most = max(int(evaluation.mistakes.max()), 1)
     rows = []
-    for i, row in enumerate(counts):
-        total, most = int(row.sum()), max(int(mistakes.max()), 1)
+    for i, row in enumerate(evaluation.confusion):
+        total = int(row.sum())
         # The fewest mistakes are still seen; the right ones differ little, and their depth is their part.
         depths = [
             row[j] / max(total, 1) if j == i else 0.2 + 0.8 * row[j] / most if row[j] else 0.0 for j in range(len(row))
@@ -224,9 +199,8 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def _most_confused(counts: Array) -> tuple[int, int, int] | None:
+def _most_confused(mistakes: Array) -> tuple[int, int, int] | None:
     """The class, what it was taken for most often, and how often; None where all is right."""
-    mistakes = counts - np.diag(np.diag(counts))
     i, j = np.unravel_index(int(mistakes.argmax()), mistakes.shape)
     return (int(i), int(j), int(mistakes[i, j])) if mistakes[i, j] else None
 

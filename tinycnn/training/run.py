@@ -8,13 +8,9 @@ moment, also while it saves, goes on from the last checkpoint and ends as if not
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
-import os
-import weakref
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -31,13 +27,24 @@ from tinycnn.threads import set_num_threads
 from tinycnn.training.checkpoint import Checkpoint, load_checkpoint, save_model, save_training
 from tinycnn.training.environment import differences, environment
 from tinycnn.training.evaluation import Evaluation, evaluate
+from tinycnn.training.folder import (
+    ANOTHER,
+    BEST,
+    CONFIG,
+    LAST,
+    METRICS,
+    UNFINISHED,
+    Lock,
+    clear,
+    hold,
+    one_sentence,
+    remove_if_empty,
+    require_vacant,
+)
 from tinycnn.training.recipe import Recipe
 from tinycnn.training.stopping import EarlyStopping, is_best
 from tinycnn.training.trainer import Callback, Trainer
 
-LAST, BEST, METRICS, CONFIG, LOCK = "last.safetensors", "best.safetensors", "metrics.jsonl", "config.json", ".lock"
-UNFINISHED = f".{LAST}.*{PARTIAL}"  # all that a start leaves that was killed
-ANOTHER = "name another place with --out"
 SAVE_EVERY = 60  # seconds, within an epoch
 EVALUATION_BATCH = 250  # images; of 50 to 1000, LeNet-5 took about the same time for each
 
@@ -62,7 +69,7 @@ class Run:
     def __init__(self, folder: Path, recipe: Recipe):
         self.folder, self.recipe = folder, recipe
         self.changes: list[str] = []
-        self._lock: _Lock
+        self._lock: Lock
         use_backend(recipe.backend)
         use_algorithm(recipe.algorithm)
         set_num_threads(recipe.threads)
@@ -93,13 +100,14 @@ class Run:
         if folder is None:
             run = cls(Path(), recipe)
             for number in itertools.count(1):
-                with suppress(FileExistsError, BlockingIOError):
-                    run._make_folder(Path("runs") / f"{recipe.model}-{recipe.data}-{number}")
-                    break
-            return run
+                place = Path("runs") / f"{recipe.model}-{recipe.data}-{number}"
+                if not place.exists():
+                    with suppress(FileExistsError, BlockingIOError):  # another process was quicker
+                        run._make_folder(place)
+                        return run
         folder = Path(folder)
-        with _told(f"{folder} cannot be made", ANOTHER):
-            _require_vacant(folder)  # at once, and not after the data was fetched
+        with one_sentence(f"{folder} cannot be made", ANOTHER):
+            require_vacant(folder)  # at once, and not after the data was fetched
         run = cls(folder, recipe)
         run._make_folder(folder)
         return run
@@ -122,8 +130,8 @@ class Run:
         if not last.is_file():
             raise FileNotFoundError(f"{folder} holds no run to go on with: there is no {LAST} in it")
         with ExitStack() as undo:
-            with _told(f"{folder} cannot be written to", "a run goes on in its own folder"):
-                lock = _lock(folder)
+            with one_sentence(f"{folder} cannot be written to", "a run goes on in its own folder"):
+                lock = hold(folder)
             undo.callback(lock.release)
             checkpoint = load_checkpoint(last)
             if checkpoint.state is None:
@@ -159,7 +167,7 @@ class Run:
             When the folder cannot be written to; what was saved before is intact.
         """
         with self._saving():
-            self._lock = _lock(self.folder)
+            self._lock = hold(self.folder)
         own = self.trainer.callbacks
         self.trainer.callbacks = [*own, *callbacks]
         try:
@@ -177,7 +185,7 @@ class Run:
             When no epoch is done yet.
         """
         checkpoint = load_checkpoint(self.folder)
-        result = evaluate(checkpoint.build(), test_loader(self.recipe))
+        result = evaluate(checkpoint.build(), loader_for_test(self.recipe))
         self.write_metrics({"test_loss": result.loss, "test_accuracy": result.accuracy})
         return checkpoint, result
 
@@ -207,7 +215,7 @@ class Run:
         write_text(self.folder / CONFIG, json.dumps(description, indent=2) + "\n")
 
     def _saving(self) -> AbstractContextManager[None]:
-        return _told(
+        return one_sentence(
             f"the run could not be saved in {self.folder}",
             "what was saved before is intact, and once the folder can be written to again 'tinycnn train --resume "
             f"{self.folder}' goes on from there",
@@ -235,16 +243,16 @@ class Run:
         It is a run from the moment on that ``last.safetensors`` is in it. A new run takes the place
         of one that was killed before.
         """
-        with ExitStack() as undo, _told(f"{folder} cannot be made", ANOTHER):
-            _require_vacant(folder)
+        with ExitStack() as undo, one_sentence(f"{folder} cannot be made", ANOTHER):
+            require_vacant(folder)
             missing = [place for place in (folder, *folder.parents) if not place.exists()]
             for place in reversed(missing):
-                undo.callback(_remove_if_empty, place)
+                undo.callback(remove_if_empty, place)
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder)
+            self._lock = hold(folder)
             undo.callback(self._lock.release)
-            _require_vacant(folder)  # once more, now that no other process can take it
-            undo.callback(_clear, folder)
+            require_vacant(folder)  # once more, now that no other process can take it
+            undo.callback(clear, folder)
             self.folder = folder
             for leftover in folder.glob(UNFINISHED):
                 leftover.unlink()
@@ -280,7 +288,7 @@ class _Saving(Callback):
         self.saved_at = monotonic()
 
 
-def test_loader(recipe: Recipe) -> DataLoader:
+def loader_for_test(recipe: Recipe) -> DataLoader:
     """The test images of a recipe's data set, as its model takes them."""
     return _in_order(*recipe.data_set.read("test"), recipe)
 
@@ -289,76 +297,3 @@ def _in_order(images: Array, labels: Array, recipe: Recipe) -> DataLoader:
     size = max(1, min(EVALUATION_BATCH, EVALUATION_BATCH * 32 * 32 // int(np.prod(recipe.architecture.input_shape))))
     transform = recipe.data_set.transform(recipe.architecture.input_shape)
     return DataLoader(images, labels, size, transform=transform)
-
-
-def _require_vacant(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file: name a folder with --out")
-    if (folder / LAST).is_file():
-        raise FileExistsError(f"{folder} holds {_described(folder / LAST)}: go on with --resume {folder}, or {ANOTHER}")
-    if any(entry.name != LOCK and not entry.match(UNFINISHED) for entry in folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty and holds no run: {ANOTHER}")
-
-
-def _described(last: Path) -> str:
-    try:
-        checkpoint = load_checkpoint(last)
-    except ValueError as error:
-        return f"a run that cannot be read ({error})"
-    recipe, state = checkpoint.recipe, checkpoint.state
-    done = state["position"]["epoch"] if state else 0
-    return f"a run of {recipe.model} on {recipe.data}, {done} of {recipe.epochs} epochs done"
-
-
-class _Lock:
-    """Holds a folder for this process until it is released or forgotten; the system lets go of it when a process dies.
-
-    A process that holds a folder gets it again: in a notebook, a run is resumed while the name of the old one still
-    stands for it.
-    """
-
-    def __init__(self, descriptor: int):
-        self.release = weakref.finalize(self, os.close, descriptor)
-
-
-_locks: weakref.WeakValueDictionary[tuple[int, int], _Lock] = weakref.WeakValueDictionary()
-"""By device and inode of the locked file."""
-
-
-def _lock(folder: Path) -> _Lock:
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    status = os.fstat(descriptor)
-    held = _locks.get((status.st_dev, status.st_ino))
-    if held and held.release.alive:
-        os.close(descriptor)
-        return held
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise BlockingIOError(f"another process is training in {folder}: wait for it, or stop it") from None
-    lock = _locks[status.st_dev, status.st_ino] = _Lock(descriptor)
-    return lock
-
-
-def _clear(folder: Path) -> None:
-    for name in (LAST, CONFIG, METRICS, LOCK):
-        (folder / name).unlink(missing_ok=True)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
-
-
-@contextmanager
-def _told(what: str, advice: str) -> Iterator[None]:
-    """Make one sentence of an error of the operating system; those that are raised here are one already."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None and isinstance(error, (FileExistsError, BlockingIOError)):
-            raise
-        raise OSError(f"{what} ({error.strerror or error}): {advice}") from None

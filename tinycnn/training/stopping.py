@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinycnn.geometry import positive
+from tinycnn import checks
 from tinycnn.training.trainer import Callback, Row, Trainer
 
 
@@ -27,7 +27,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, patience: int):
-        self.patience = positive("EarlyStopping", "patience", patience)
+        self.patience = checks.count("EarlyStopping", "patience", patience, least=1)
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """A training that had stopped does not go on when it is resumed."""

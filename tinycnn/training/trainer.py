@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from tinycnn import checks
 from tinycnn.arrays import Array
 from tinycnn.data import DataLoader
-from tinycnn.nn import Module
-from tinycnn.optim import Optimizer, Schedule, checks
+from tinycnn.nn import Module, evaluating
+from tinycnn.optim import Optimizer, Schedule
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
 from tinycnn.training.divergence import Diverged, fault_in_state, first_cause
@@ -111,8 +112,11 @@ class Trainer:
         Diverged
             When the loss of a batch or of the validation, or a weight, is NaN or infinite, naming the first layer that
             made it so. The step of such a batch is not taken, and such an epoch is not written down.
+        TypeError, ValueError
+            For ``epochs`` below 1.
         """
-        self.epochs, self.batches, self.stop_reason = epochs, len(train), None
+        self.epochs = checks.count("Trainer.fit", "epochs", epochs, least=1)
+        self.batches, self.stop_reason = len(train), None
         self._tell("on_fit_start")
         while self.epoch < epochs and not self.stop_reason:
             self._run_epoch(train, validation)
@@ -120,8 +124,8 @@ class Trainer:
         return self.history
 
     def stop(self, reason: str) -> None:
-        """Stop after the batch that is running."""
-        self.stop_reason = reason
+        """Stop after the batch that is running; the first reason stands."""
+        self.stop_reason = self.stop_reason or reason
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on exactly here, the model's arrays and the optimizer's under their own names.
@@ -154,11 +158,12 @@ class Trainer:
         if (state["schedule"] is None) != (self.schedule is None):
             there, here = ("no", "one") if self.schedule else ("a", "none")
             raise ValueError(f"{owner}: the state is of a training with {there} schedule, and this one has {here}")
+        seed, calls = (checks.count(owner, f"random[{i}]", number) for i, number in enumerate(state["random"]))
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule:
             self.schedule.load_state_dict(state["schedule"])
-        default_generator.seed, default_generator.calls = state["random"]
+        default_generator.seed, default_generator.calls = seed, calls
         vars(self).update(deepcopy({name: state["position"][name] for name in self.POSITION}))
 
     def _run_epoch(self, train: DataLoader, validation: DataLoader | None) -> None:
@@ -194,7 +199,8 @@ class Trainer:
     def _validate(self, validation: DataLoader) -> Row:
         result = evaluate(self.model, validation)
         if not isfinite(result.loss):
-            cause = first_cause(self.model.eval(), (images for images, _ in validation.batches(0)))
+            with evaluating(self.model):
+                cause = first_cause(self.model, (images for images, _ in validation.batches(0)))
             raise Diverged(f"the validation loss is {result.loss} after epoch {self.epoch + 1}: {cause}")
         return {"validation_loss": result.loss, "validation_accuracy": result.accuracy}
 
@@ -220,8 +226,8 @@ class Trainer:
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:
-            told: Callable[[Trainer], None] = getattr(callback, event)
-            told(self)
+            method: Callable[[Trainer], None] = getattr(callback, event)
+            method(self)
 
 
 def count_right(model: Module, outputs: Tensor, targets: Array) -> int:

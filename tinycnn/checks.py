@@ -1,4 +1,4 @@
-"""What optimisers and schedules ask of numbers and saved states, in sentences that name the nearest fix."""
+"""What is asked of numbers and saved states, in sentences that name the value and the nearest fix."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ def fraction(owner: str, argument: str, value: Any, advice: str = "") -> float:
     return _number(owner, argument, value, "a number from 0 up to, but not including, 1", lambda x: 0 <= x < 1, advice)
 
 
-def count(owner: str, argument: str, value: Any, least: int = 0) -> int:
-    """``value`` as a Python int, ``least`` or above."""
-    expected = f"{owner}: {argument} must be a whole number, {least} or more, got {value!r}"
+def count(owner: str, argument: str, value: Any, least: int = 0, most: int | None = None) -> int:
+    """``value`` as a Python int, ``least`` or above, and ``most`` or below where there is one."""
+    limits = f"{least} or more" if most is None else f"from {least} to {most}"
+    expected = f"{owner}: {argument} must be a whole number, {limits}, got {value!r}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(expected)
-    if value < least:
+    if value < least or (most is not None and value > most):
         raise ValueError(expected)
     return int(value)
 

@@ -34,12 +34,12 @@ def test_the_number_reaches_every_blas_and_stays():
 @pytest.mark.parametrize(
     ("count", "error", "message"),
     [
-        (0, ValueError, "count must be a whole number, 1 or more, got 0"),
-        (-2, ValueError, "count must be a whole number, 1 or more, got -2"),
-        (True, TypeError, "count must be a whole number, 1 or more, got True"),
-        (1.0, TypeError, "count must be a whole number, 1 or more, got 1.0"),
-        ("2", TypeError, "count must be a whole number, 1 or more, got '2'"),
-        (None, TypeError, "count must be a whole number, 1 or more, got None"),
+        (0, ValueError, "count must be a whole number, from 1 to 1024, got 0"),
+        (-2, ValueError, "count must be a whole number, from 1 to 1024, got -2"),
+        (True, TypeError, "count must be a whole number, from 1 to 1024, got True"),
+        (1.0, TypeError, "count must be a whole number, from 1 to 1024, got 1.0"),
+        ("2", TypeError, "count must be a whole number, from 1 to 1024, got '2'"),
+        (None, TypeError, "count must be a whole number, from 1 to 1024, got None"),
     ],
 )
 def test_what_is_no_number_of_threads_is_refused_and_changes_nothing(count, error, message):

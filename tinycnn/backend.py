@@ -191,11 +191,22 @@ def convolution(kernels: Kernels, algorithm: str, phase: str, geometry: Any) -> 
         raise ValueError(f"algorithm {algorithm!r} is unknown; the names are {_listed(ALGORITHMS)}")
     if algorithm == "auto":
         algorithm = kernels.choose_convolution(phase, geometry)
+    require_algorithm(kernels, algorithm)
+    return getattr(getattr(kernels, f"conv_{algorithm}"), phase)
+
+
+def require_algorithm(kernels: Kernels, algorithm: str) -> None:
+    """Refuse a convolution algorithm that the backend does not have.
+
+    Raises
+    ------
+    ValueError
+        Naming those that it has.
+    """
     if algorithm not in kernels.algorithms:
         raise ValueError(
             f"the {kernels.name} backend has no {algorithm} convolution; it has {_listed(kernels.algorithms)}"
         )
-    return getattr(getattr(kernels, f"conv_{algorithm}"), phase)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -126,7 +126,7 @@ def load_arrays(path: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
 
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"{path} is no file" if path.exists() else f"there is no file {path}")
     path.open("rb").close()  # safetensors calls a file missing that it may not read
     try:
         with safe_open(path, "np") as file:

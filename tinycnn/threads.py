@@ -6,6 +6,8 @@ import os
 
 from tinycnn import checks
 
+MOST = 1024
+
 
 def set_num_threads(count: int) -> None:
     """Let the BLAS that NumPy's matrix products run on use this many threads, from now on, in the whole process.
@@ -16,12 +18,12 @@ def set_num_threads(count: int) -> None:
     Parameters
     ----------
     count
-        At least 1; more than there are cores does not help.
+        From 1 to 1024; more than there are cores makes all slower, as they wait for each other.
 
     Raises
     ------
     ValueError, TypeError
-        For anything but a positive integer.
+        For anything else.
 
     Examples
     --------
@@ -30,7 +32,7 @@ def set_num_threads(count: int) -> None:
     """
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(checks.count("set_num_threads", "count", count, least=1), user_api="blas")
+    threadpool_limits(checks.count("set_num_threads", "count", count, least=1, most=MOST), user_api="blas")
 
 
 def num_threads() -> int:

@@ -1,6 +1,7 @@
 """What all commands share: one line for bad input, the exit statuses, --debug, pipes that close."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -35,16 +36,22 @@ def process(*words, **options):
         (["train", "--data", "cifar"], "unknown data set 'cifar': choose from digits, mnist, fashion-mnist"),
         (["train", "--algorithm", "imcol"], "unknown algorithm 'imcol': did you mean im2col?"),
         (["train", "--backend", "cupy"], "backend 'cupy' is not available here"),
-        (["train", "--epochs", "many"], "--epochs: expected a whole number, got 'many'"),
-        (["train", "--epochs", "3.5"], "--epochs: expected a whole number, got '3.5'"),
+        (["train", "--epochs", "many"], "--epochs: expected a whole number such as 12, got 'many'"),
+        (["train", "--epochs", "3.5"], "--epochs: expected a whole number such as 12, got '3.5'"),
         (["train", "--epochs"], "--epochs requires an argument"),
-        (["train", "--lr", "fast"], '--lr: unable to convert "fast" into float'),
-        (["train", "--lr", "nan"], "lr must be positive"),
+        (["train", "--lr", "fast"], "--lr: expected a number such as 0.1, got 'fast'"),
+        (["train", "--lr", "0,1"], "--lr: expected a number such as 0.1, got '0,1'"),
+        (["train", "--threads", "9" * 20], "threads must be a whole number from 1 to 1024"),
+        (["train", "--data", ""], "unknown data set '': choose from digits"),
+        (["train", ""], "unknown model '': choose from lenet5"),
+        (["train", "--resume", ""], "--resume: expected a path, got an empty word"),
+        (["evaluate", "/dev/null"], "/dev/null is no file"),
+        (["train", "--lr", "nan"], "lr must be above 0"),
         (["train", "--validation", "1"], "validation must be a part from 0 up to"),
         (["train", "lenet5", "digits"], "unexpected argument 'digits'"),
         (["train", "--resume", "here", "--lr", "1"], "leave out --lr"),
         (["train", "vgg16", "--resume", "here"], "leave out the model"),
-        (["train", "--resume", "nowhere"], "nowhere holds no run"),
+        (["train", "--resume", "nowhere"], "there is no folder nowhere"),
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "--data", "mnits"], "did you mean mnist?"),
         (["summary", "resnet"], "unknown model 'resnet'"),
@@ -105,3 +112,24 @@ def test_numbers_are_told_plainly_where_output_is_no_terminal():
     done = subprocess.run([sys.executable, "-m", "tinycnn", "summary"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
+
+
+def test_standard_output_that_is_closed_or_full():
+    for redirection, status, told in (
+        (">&-", 0, ""),
+        (">/dev/full", 2, "tinycnn: standard output cannot be written to"),
+    ):
+        command = f"{sys.executable} -m tinycnn info {redirection}"
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert done.stderr.startswith(told)
+        assert done.stderr.count("\n") == bool(told)
+
+
+def test_a_terminal_that_knows_no_unicode_gets_help_all_the_same():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tinycnn", "train", "--help"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--epochs" in done.stdout

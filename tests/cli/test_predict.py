@@ -135,7 +135,7 @@ def test_a_file_that_is_no_image_does_not_stop_the_others(command, trained, test
         ([], "IMAGES requires an argument"),
         (["a.png", "--top", "0"], "--top must be at least 1, got 0"),
         (["a.png", "--top", "-2"], "--top must be at least 1, got -2"),
-        (["a.png", "--top", "many"], "--top: expected a whole number, got 'many'"),
+        (["a.png", "--top", "many"], "--top: expected a whole number such as 12, got 'many'"),
         (["a.png", "--model", "nowhere"], "nowhere"),
         (["a.png"], "there is no file a.png"),
     ],

@@ -58,7 +58,7 @@ def test_augmentation_is_a_part_of_the_recipe_that_can_be_left_out(command):
 
 
 def test_a_run_that_diverges_names_the_layer_and_keeps_its_last_checkpoint(refused, tmp_path):
-    line = refused("train", "--lr", "1e9", "--out", tmp_path / "run", status=1)
+    line = refused("train", "--lr", "1e5", "--out", tmp_path / "run", status=1)
     assert re.search(r"the loss is (nan|inf) in epoch 1, batch \d+: layer \w+ \(\w+\)", line)
     assert np.isfinite(arrays(tmp_path / "run" / "last.safetensors")["model/c1.weight"]).all()
 
@@ -95,6 +95,33 @@ def test_interrupted_saved_and_resumed_it_ends_bit_for_bit_the_same(undisturbed,
         expected, found = arrays(undisturbed / name), arrays(folder / name)
         assert expected.keys() == found.keys()
         assert all(np.array_equal(expected[key], found[key]) for key in expected)
+
+
+def test_being_told_to_end_saves_too(tmp_path):
+    folder = tmp_path / "run"
+    process = started("--epochs", 50, "--out", folder)
+    while "epoch" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    rest, error = process.communicate(timeout=60)
+    assert process.returncode == 143, error
+    assert "interrupted and saved" in rest
+    assert load_arrays(folder / "last.safetensors")[1]["state"]["position"]["batch"] > 0
+
+
+def test_a_report_that_cannot_be_written_is_told_and_the_run_is_safe(command, refused, tmp_path):
+    folder = tmp_path / "a run"
+    assert command("train", "--epochs", 1, "--out", folder).status == 0
+    (folder / "report.html").unlink()
+    (folder / "report.html").mkdir()
+    line = refused("train", "--resume", folder)
+    assert re.search(rf"report.html could not be written .*: the run itself .* --resume '{folder}'' tries again", line)
+
+
+def test_an_algorithm_that_cannot_run_leaves_no_folder(refused, tmp_path):
+    line = refused("train", "--algorithm", "fft", "--out", tmp_path / "run")
+    assert "the numpy backend has no fft convolution; it has direct and im2col" in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_is_done_can_be_tested_again(undisturbed, command):

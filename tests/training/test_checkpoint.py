@@ -168,7 +168,8 @@ def test_nothing_there(tmp_path, saved):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         load_checkpoint(tmp_path / "absent.safetensors")
     with pytest.raises(
-        FileNotFoundError, match=r"no epoch of the run in .* is done yet: go on with 'tinycnn train --resume"
+        FileNotFoundError,
+        match=r"there is no .*best\.safetensors: no epoch is done yet, .*; .*last\.safetensors is the model",
     ):
         load_checkpoint(tmp_path)
     saved.unlink()

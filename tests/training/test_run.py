@@ -1,6 +1,7 @@
 """Runs in their folders: what a resumed one leaves equals, bit for bit, what an uninterrupted one leaves."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -260,7 +261,7 @@ def test_a_run_that_has_ended_does_nothing_but_can_be_tested_again(chosen, tmp_p
 def test_a_test_before_the_first_epoch_is_done(tmp_path):
     run = Run.start(recipe(), tmp_path / "run")
     run.fit(StopAfter(2))
-    with pytest.raises(FileNotFoundError, match=r"no epoch of the run in .* is done yet"):
+    with pytest.raises(FileNotFoundError, match=r"there is no .*best.safetensors: no epoch is done yet"):
         run.test()
 
 
@@ -310,3 +311,18 @@ def test_settings_of_the_recipe_are_in_force(tmp_path):
     Run.resume(tmp_path / "run")
     assert tc.backend.current_algorithm() == "direct"
     assert default_generator.seed == 11
+
+
+@pytest.mark.parametrize("done", [2, EPOCHS])
+@pytest.mark.parametrize("put", ["another run's", "last", "nothing"])
+def test_a_best_model_that_is_not_this_runs_is_not_tested(put, done, tmp_path):
+    folder, other = tmp_path / "run", tmp_path / "other"
+    Run.start(recipe(), folder).fit(StopAfter(done * BATCHES))
+    Run.start(recipe(seed=9), other).fit(StopAfter(done * BATCHES))
+    best = folder / "best.safetensors"
+    best.unlink()
+    if put != "nothing":
+        shutil.copy((folder / "last.safetensors") if put == "last" else (other / "best.safetensors"), best)
+    told = "there is no .*best.safetensors" if put == "nothing" else "is not this run's best model: put that back"
+    with pytest.raises((ValueError, FileNotFoundError), match=told):
+        Run.resume(folder)

@@ -247,10 +247,15 @@ def test_a_small_disk_that_fills_up(tmp_path, expected):
 
 
 def test_resuming_where_there_is_nothing_to_resume(tmp_path):
-    for place in (tmp_path, tmp_path / "absent"):
-        with pytest.raises(FileNotFoundError, match=r"holds no run to go on with: there is no last\.safetensors in it"):
+    (tmp_path / "file").touch()
+    for place, told in (
+        (tmp_path, r"holds no run to go on with: there is no last\.safetensors in it"),
+        (tmp_path / "absent", "there is no folder .*absent"),
+        (tmp_path / "file", "is a file: give the folder that it is in"),
+    ):
+        with pytest.raises(FileNotFoundError, match=told):
             Run.resume(place)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     save_model(tmp_path / "last.safetensors", recipe(), recipe().architecture.build().state_dict())
     with pytest.raises(ValueError, match="holds a model alone, no state of a training to go on from"):
         Run.resume(tmp_path)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json as json_format
 from dataclasses import replace
-from pathlib import Path
 
+from tinycnn.cli.options import Place
 from tinycnn.cli.status import DONE
 from tinycnn.models import pretrained_path
-from tinycnn.threads import set_num_threads
+from tinycnn.threads import cores, set_num_threads
 from tinycnn.training import Evaluation, load_checkpoint
 from tinycnn.training import evaluate as evaluate_model
 from tinycnn.training.run import loader_for_test
 from tinycnn.wording import percent
 
 
-def evaluate(model: Path | None = None, *, data: str | None = None, json: bool = False) -> int:
+def evaluate(model: Place | None = None, *, data: str | None = None, json: bool = False) -> int:
     """Test a trained model on images it has not seen.
 
     Parameters
@@ -28,12 +28,12 @@ def evaluate(model: Path | None = None, *, data: str | None = None, json: bool =
         Print the result as one JSON object on the last line.
     """
     checkpoint = load_checkpoint(model or pretrained_path("lenet5"))
-    recipe = replace(checkpoint.recipe, data=data or checkpoint.recipe.data)
+    recipe = replace(checkpoint.recipe, data=checkpoint.recipe.data if data is None else data)
     classes, trained = recipe.data_set.classes, checkpoint.recipe.data_set.classes
     if len(classes) != len(trained):
         raise ValueError(f"{checkpoint.path} tells {len(trained)} classes apart, {recipe.data} has {len(classes)}")
     network = checkpoint.build()
-    set_num_threads(recipe.threads)
+    set_num_threads(min(recipe.threads, cores()))
     loader = loader_for_test(recipe)
     result = evaluate_model(network, loader)
     print(f"{recipe.model} from {checkpoint.path}, tested on {len(result.labels):,} images of {recipe.data}")

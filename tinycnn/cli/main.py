@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
@@ -29,6 +30,7 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=""),
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
 for command in (train, evaluate, predict, summary, gradcheck, info):
     app.command(command)
@@ -50,18 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in tokens
     tokens = [token for token in tokens if token != DEBUG]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # not where it is closed, or a test reads it
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None where it was closed
+            sys.stdout.flush()
         return status or DONE
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes it
+        _give_up_output()
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED, debug)
     except Diverged as error:
         return _complain(error, FAILED, debug)
-    except (CycloptsError, ValueError, OSError, ModuleNotFoundError, MemoryError) as error:
+    except (CycloptsError, ValueError, OSError, ImportError, MemoryError) as error:
         return _complain(error, BAD_INPUT, debug)
 
 
@@ -72,11 +78,19 @@ def _complain(error: BaseException | str, status: int, debug: bool) -> int:
     return status
 
 
+def _give_up_output() -> None:
+    """Send what standard output still holds nowhere, or Python complains when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _sentence(error: BaseException | str) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument {(error.unused_tokens or ['?'])[0]!r}; see --help"
     if isinstance(error, MemoryError):
         return f"not enough memory ({error or 'none is left'}): a smaller batch or model needs less"
-    if isinstance(error, OSError) and error.errno and error.filename and error.strerror:
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is None:  # files are named by those who open them
+            _give_up_output()
+            return f"standard output cannot be written to: {error.strerror}"
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

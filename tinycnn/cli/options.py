@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
@@ -14,7 +15,26 @@ def whole_number(kind: Any, tokens: Sequence[Token]) -> int:
     try:
         return int(token.value)
     except ValueError:
-        raise ValueError(f"expected a whole number, got {token.value!r}") from None
+        raise ValueError(f"expected a whole number such as 12, got {token.value!r}") from None
+
+
+def number(kind: Any, tokens: Sequence[Token]) -> float:
+    """A float from a word such as 0.1."""
+    (token,) = tokens
+    try:
+        return float(token.value)
+    except ValueError:
+        raise ValueError(f"expected a number such as 0.1, got {token.value!r}") from None
+
+
+def place(kind: Any, tokens: Sequence[Token]) -> Path:
+    """A path; an empty word, as a variable that is not set leaves it, is refused, and ~ is the home folder."""
+    (token,) = tokens
+    if not token.value:
+        raise ValueError("expected a path, got an empty word")
+    return Path(token.value).expanduser()
 
 
 Whole = Annotated[int, Parameter(converter=whole_number)]
+Number = Annotated[float, Parameter(converter=number)]
+Place = Annotated[Path, Parameter(converter=place)]

@@ -14,7 +14,7 @@ import numpy as np
 
 import tinycnn.functional as F
 from tinycnn.arrays import Array
-from tinycnn.cli.options import Whole
+from tinycnn.cli.options import Place, Whole
 from tinycnn.cli.status import BAD_INPUT, DONE
 from tinycnn.data.photo import read_photo
 from tinycnn.function import no_grad
@@ -25,7 +25,7 @@ from tinycnn.training.evaluation import logits_of
 from tinycnn.wording import percent
 
 
-def predict(images: list[Path], /, *, model: Path | None = None, top: Whole = 3, json: bool = False) -> int:
+def predict(images: list[Path], /, *, model: Place | None = None, top: Whole = 3, json: bool = False) -> int:
     """Say what images show, and how sure the model is.
 
     Any size, any common format, dark on light or light on dark: each image is first brought to what the model was

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json as json_format
 import signal
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tinycnn.cli.options import Whole
+from tinycnn.cli.options import Number, Place, Whole
 from tinycnn.cli.status import DONE, INTERRUPTED
 from tinycnn.training import Callback, Checkpoint, Evaluation, Recipe, Run, Trainer, write_report
 from tinycnn.training.progress import Progress
@@ -21,14 +22,14 @@ def train(
     model: str | None = None,
     *,
     data: str | None = None,
-    out: Path | None = None,
-    resume: Path | None = None,
+    out: Place | None = None,
+    resume: Place | None = None,
     epochs: Whole | None = None,
     batch_size: Whole | None = None,
-    lr: float | None = None,
-    momentum: float | None = None,
-    weight_decay: float | None = None,
-    validation: float | None = None,
+    lr: Number | None = None,
+    momentum: Number | None = None,
+    weight_decay: Number | None = None,
+    validation: Number | None = None,
     patience: Whole | None = None,
     augment: Annotated[bool | None, Parameter(negative="--no-augment")] = None,
     seed: Whole | None = None,
@@ -94,11 +95,21 @@ def train(
         "threads": threads,
     }
     if resume is None:
-        run = Run.start(Recipe.of(model or "lenet5", data or "digits", **chosen), out)
+        run = Run.start(
+            Recipe.of("lenet5" if model is None else model, "digits" if data is None else data, **chosen), out
+        )
     else:
         _refuse_more({"the model": model, "data": data, "out": out} | chosen)
         run = Run.resume(resume)
     _introduce(run)
+    try:
+        return _train_and_test(run, json)
+    except KeyboardInterrupt:
+        print(f"interrupted; to go on from what was saved last: tinycnn train --resume {quote(str(run.folder))}")
+        return INTERRUPTED
+
+
+def _train_and_test(run: Run, json: bool) -> int:
     progress, interrupt = Progress(), _Interrupt()
     try:
         run.fit(interrupt, progress)
@@ -106,8 +117,9 @@ def train(
         progress.close()
         interrupt.close()
     if interrupt.came:
-        print(f"interrupted and saved; to go on: tinycnn train --resume {run.folder}")
-        return INTERRUPTED
+        print(f"interrupted and saved; to go on: tinycnn train --resume {quote(str(run.folder))}")
+        return 128 + interrupt.came
+    print(f"testing the model of the best epoch on {len(run.test_data.images):,} images", flush=True)
     checkpoint, result = run.test()
     wrong = len(result.worst)
     print(f"test accuracy {percent(result.accuracy)}: {wrong} of {len(result.labels):,} images taken for another")
@@ -136,34 +148,43 @@ def _refuse_more(chosen: dict[str, Any]) -> None:
 
 
 class _Interrupt(Callback):
-    """Ctrl-C lets the running batch end, so that the run is saved where it is; a second one does not wait for it."""
+    """Ctrl-C, or being told to end, lets the batch end, so that the run is saved; a second one does not wait."""
 
-    came = False
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    came = 0
+    """The signal that came first."""
 
     def __init__(self) -> None:
-        self._previous = signal.getsignal(signal.SIGINT)
+        self._previous = {number: signal.getsignal(number) for number in self.SIGNALS}
 
     def on_fit_start(self, trainer: Trainer) -> None:
         def stop(number: int, frame: FrameType | None) -> None:
             if self.came:
                 raise KeyboardInterrupt
-            self.came = True
+            self.came = number
             trainer.stop("interrupted")
 
-        signal.signal(signal.SIGINT, stop)
+        for number in self.SIGNALS:
+            signal.signal(number, stop)
 
     def close(self) -> None:
-        """Ctrl-C ends the program again."""
-        signal.signal(signal.SIGINT, self._previous)
+        """Signals end the program again."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
 
 def _report(run: Run, checkpoint: Checkpoint, result: Evaluation) -> Path | None:
     path = run.folder / "report.html"
     try:
         write_report(path, recipe=run.recipe, history=run.trainer.history, checkpoint=checkpoint, evaluation=result)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         print(f"no report: {error}")
         return None
+    except OSError as error:
+        raise OSError(
+            f"{path} could not be written ({error.strerror or error}): the run itself is saved, and "
+            f"'tinycnn train --resume {quote(str(run.folder))}' tries again"
+        ) from None
     print(f"report: {path}")
     return path
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Common ones that Pillow decodes by itself: for EPS it would start another program, and TGA has no mark to know it by.
 FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "GIF", "WEBP", "BMP", "PPM", "ICO", "JPEG2000", "AVIF")
-LARGEST = 4096**2  # pixels; whatever has more is averaged down at once, to save time and memory
+LARGEST = 2048**2  # pixels; whatever has more is averaged down at once, to save time and memory
 
 BORDER = 1 / 64  # of the shorter side, at least one pixel
 OUTLIER = 6.0  # median deviations from the paper, beyond which a border pixel is something that lies on it

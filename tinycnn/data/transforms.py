@@ -79,6 +79,11 @@ class ToFloat(Transform):
     ----------
     maximum
         The largest value that can occur, such as 255.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a maximum below 1, and for images of another number of axes.
     """
 
     def __init__(self, maximum: int):
@@ -101,6 +106,11 @@ class Normalize(Transform):
     ----------
     mean, std
         One number for all channels, or one for each.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a std that is not above 0, integer images, and images with another number of channels.
     """
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]):
@@ -118,7 +128,18 @@ class Normalize(Transform):
 
 
 class Pad(Transform):
-    """Zeros around the image; ``padding`` as for `tinycnn.functional.pad`."""
+    """Zeros around the image.
+
+    Parameters
+    ----------
+    padding
+        An int, (h, w) or (top, bottom, left, right), as for `tinycnn.functional.conv2d`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a negative padding, and for images of another number of axes.
+    """
 
     def __init__(self, padding: int | Sequence[int]):
         self.padding = pads("Pad", padding)
@@ -131,7 +152,13 @@ class Pad(Transform):
 
 
 class GreyToColour(Transform):
-    """One channel becomes ``channels`` equal ones."""
+    """One channel becomes ``channels`` equal ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For images that have more than one already.
+    """
 
     def __init__(self, channels: int = 3):
         self.channels = positive("GreyToColour", "channels", channels)
@@ -151,6 +178,11 @@ class Resize(Transform):
     ----------
     size
         (height, width), or one int for both.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a size below 1, and for integer images.
     """
 
     def __init__(self, size: int | tuple[int, int]):

@@ -88,9 +88,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if path.is_dir():
         folder, path = path, path / "best.safetensors"
         if not path.is_file():
+            last = folder / "last.safetensors"
             raise FileNotFoundError(
-                f"no epoch of the run in {folder} is done yet: go on with 'tinycnn train --resume {folder}'"
-                if (folder / "last.safetensors").is_file()
+                f"there is no {path}: no epoch is done yet, or it was removed; {last} is the model as it was last"
+                if last.is_file()
                 else f"{folder} holds no run: there is no best.safetensors in it"
             )
     arrays, description = load_arrays(path)

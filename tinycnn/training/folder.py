@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 
 from tinycnn.storage import PARTIAL
 from tinycnn.training.checkpoint import load_checkpoint
@@ -30,7 +31,9 @@ def require_vacant(folder: Path) -> None:
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file: name a folder with --out")
     if (folder / LAST).is_file():
-        raise FileExistsError(f"{folder} holds {_described(folder / LAST)}: go on with --resume {folder}, or {ANOTHER}")
+        raise FileExistsError(
+            f"{folder} holds {_described(folder / LAST)}: go on with --resume {quote(str(folder))}, or {ANOTHER}"
+        )
     if any(entry.name != LOCK and not entry.match(UNFINISHED) for entry in folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty and holds no run: {ANOTHER}")
 

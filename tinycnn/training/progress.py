@@ -40,6 +40,11 @@ class Progress(Callback):
         epoch = min(trainer.epoch + 1, trainer.epochs)
         self._bar.update(self._task, completed=done, description=f"epoch {epoch} of {trainer.epochs}{loss}")
 
+    def on_validation_start(self, trainer: Trainer) -> None:
+        """Say why the bar stands still."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=f"epoch {trainer.epoch + 1} of {trainer.epochs}, validation")
+
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Print the line."""
         print(in_words(trainer.history[-1], trainer.epochs), flush=True)  # above the bar, where there is one

@@ -14,7 +14,7 @@ from tinycnn.backend import ALGORITHMS
 from tinycnn.choices import look_up
 from tinycnn.data import DATA_SETS, DataSet
 from tinycnn.models import Architecture, architecture
-from tinycnn.threads import cores
+from tinycnn.threads import MOST, cores
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 12,
@@ -48,14 +48,18 @@ DEEP = {"lr": 0.01, "batch_size": 128, "threads": cores()}
 NUMBERS: dict[str, tuple[type, Callable[[Any], bool], str]] = {
     "epochs": (int, lambda value: value >= 1, "a whole number, at least 1"),
     "batch_size": (int, lambda value: value >= 1, "a whole number, at least 1"),
-    "lr": (float, lambda value: 0 < value < inf, "positive; 0.05 is the default for LeNet-5"),
+    "lr": (float, lambda value: 0 < value <= 1e6, "above 0 and at most 1e6; 0.05 is the default for LeNet-5"),
     "momentum": (float, lambda value: 0 <= value < 1, "from 0 up to, not including, 1; 0.9 is usual"),
     "weight_decay": (float, lambda value: 0 <= value < inf, "0 or positive; 5e-4 is usual"),
     "validation": (float, lambda value: 0 <= value < 1, "a part from 0 up to, not including, 1; 0.1 is a tenth"),
     "patience": (int, lambda value: value >= 0, "0 (never stop early) or a whole number of epochs"),
     "augment": (bool, lambda value: True, "True or False"),
     "seed": (int, lambda value: 0 <= value < 2**64, "a whole number from 0 to 2**64 - 1"),
-    "threads": (int, lambda value: value >= 1, "a whole number, at least 1; more than there are cores does not help"),
+    "threads": (
+        int,
+        lambda value: 1 <= value <= MOST,
+        f"a whole number from 1 to {MOST}; more than there are cores does not help",
+    ),
 }
 """Of what kind the fields that are no names must be, what else must hold for them, and both in words."""
 

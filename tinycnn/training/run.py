@@ -12,18 +12,19 @@ import itertools
 import json
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
+from shlex import quote
 from time import monotonic
 
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.backend import use_algorithm, use_backend
+from tinycnn.backend import load_kernels, require_algorithm, use_algorithm, use_backend
 from tinycnn.data import DataLoader
 from tinycnn.data.sets import hold_out
 from tinycnn.optim import SGD, CosineAnnealingLR
 from tinycnn.random import manual_seed
 from tinycnn.storage import PARTIAL, write_text
-from tinycnn.threads import set_num_threads
+from tinycnn.threads import cores, set_num_threads
 from tinycnn.training.checkpoint import Checkpoint, load_checkpoint, save_model, save_training
 from tinycnn.training.environment import differences, environment
 from tinycnn.training.evaluation import Evaluation, evaluate
@@ -71,8 +72,10 @@ class Run:
         self.changes: list[str] = []
         self._lock: Lock
         use_backend(recipe.backend)
+        if recipe.algorithm != "auto":
+            require_algorithm(load_kernels(recipe.backend), recipe.algorithm)
         use_algorithm(recipe.algorithm)
-        set_num_threads(recipe.threads)
+        set_num_threads(min(recipe.threads, cores()))
         manual_seed(recipe.seed)
         model = recipe.architecture.build(num_classes=len(recipe.data_set.classes))
         optimizer = SGD(model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
@@ -80,7 +83,7 @@ class Run:
         self.trainer = Trainer(
             model, optimizer, CosineAnnealingLR(optimizer, recipe.epochs), [*stopping, _Saving(self)]
         )
-        self._read_training_data()
+        self._read_data()
 
     @classmethod
     def start(cls, recipe: Recipe, folder: str | Path | None = None) -> Run:
@@ -98,19 +101,24 @@ class Run:
             When so many images are held out, or so few, that none are left on one side.
         """
         if folder is None:
-            run = cls(Path(), recipe)
-            for number in itertools.count(1):
-                place = Path("runs") / f"{recipe.model}-{recipe.data}-{number}"
-                if not place.exists():
-                    with suppress(FileExistsError, BlockingIOError):  # another process was quicker
-                        run._make_folder(place)
-                        return run
+            return cls._start_in_next_folder(recipe)
         folder = Path(folder)
         with one_sentence(f"{folder} cannot be made", ANOTHER):
             require_vacant(folder)  # at once, and not after the data was fetched
         run = cls(folder, recipe)
         run._make_folder(folder)
         return run
+
+    @classmethod
+    def _start_in_next_folder(cls, recipe: Recipe) -> Run:
+        run = cls(Path(), recipe)
+        for number in itertools.count(1):
+            place = Path("runs") / f"{recipe.model}-{recipe.data}-{number}"
+            if not place.exists():
+                with suppress(FileExistsError, BlockingIOError):  # another process was quicker
+                    run._make_folder(place)
+                    return run
+        raise AssertionError
 
     @classmethod
     def resume(cls, folder: str | Path) -> Run:
@@ -128,6 +136,10 @@ class Run:
         folder = Path(folder)
         last = folder / LAST
         if not last.is_file():
+            if folder.is_file():
+                raise FileNotFoundError(f"{folder} is a file: give the folder that it is in")
+            if not folder.exists():
+                raise FileNotFoundError(f"there is no folder {folder}")
             raise FileNotFoundError(f"{folder} holds no run to go on with: there is no {LAST} in it")
         with ExitStack() as undo:
             with one_sentence(f"{folder} cannot be written to", "a run goes on in its own folder"):
@@ -142,6 +154,8 @@ class Run:
                 run.trainer.load_state_dict(checkpoint.state)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{last} does not fit its recipe, {checkpoint.recipe.model}: {error}") from None
+            if run.trainer.history:
+                run._best()
             run.changes = differences(checkpoint.notes["environment"], environment())
             with run._saving():
                 for leftover in folder.glob(f".*{PARTIAL}"):
@@ -182,10 +196,12 @@ class Run:
         Raises
         ------
         FileNotFoundError
-            When no epoch is done yet.
+            When no epoch is done yet, or the best model is lost.
+        ValueError
+            When the file of the best model is of another run.
         """
-        checkpoint = load_checkpoint(self.folder)
-        result = evaluate(checkpoint.build(), loader_for_test(self.recipe))
+        checkpoint = self._best()
+        result = evaluate(checkpoint.build(), self.test_data)
         self.write_metrics({"test_loss": result.loss, "test_accuracy": result.accuracy})
         return checkpoint, result
 
@@ -210,6 +226,18 @@ class Run:
         with self._saving():
             write_text(self.folder / METRICS, "".join(lines))
 
+    def _best(self) -> Checkpoint:
+        """The best model; refused where it is none of this run's."""
+        best = load_checkpoint(self.folder)
+        row, history = best.notes.get("row", {}), self.trainer.history
+        epoch = row.get("epoch", 0)
+        known = 0 < epoch <= len(history) and history[epoch - 1]["loss"] == row["loss"]
+        if best.recipe != self.recipe or not (known or epoch == len(history) + 1):  # killed before it was written down
+            raise ValueError(
+                f"{best.path} is not this run's best model: put that back, or use the last one, {self.folder / LAST}"
+            )
+        return best
+
     def _write_config(self) -> None:
         description = {"recipe": self.recipe.as_dict(), "environment": environment()}
         write_text(self.folder / CONFIG, json.dumps(description, indent=2) + "\n")
@@ -218,10 +246,10 @@ class Run:
         return one_sentence(
             f"the run could not be saved in {self.folder}",
             "what was saved before is intact, and once the folder can be written to again 'tinycnn train --resume "
-            f"{self.folder}' goes on from there",
+            f"{quote(str(self.folder))}' goes on from there",
         )
 
-    def _read_training_data(self) -> None:
+    def _read_data(self) -> None:
         recipe = self.recipe
         images, labels = recipe.data_set.read("train")
         shape = recipe.architecture.input_shape
@@ -236,6 +264,7 @@ class Run:
             images[kept], labels[kept], recipe.batch_size, shuffle=True, transform=transform, seed=recipe.seed
         )
         self.validation = _in_order(images[held], labels[held], recipe) if len(held) else None
+        self.test_data = loader_for_test(recipe)  # not looked at before `test`, but had: training may take long
 
     def _make_folder(self, folder: Path) -> None:
         """Make the folder with all that a run needs to go on; where that fails, leave nothing of it.

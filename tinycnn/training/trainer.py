@@ -36,6 +36,9 @@ class Callback:
     def on_batch_end(self, trainer: Trainer) -> None:
         """After a step."""
 
+    def on_validation_start(self, trainer: Trainer) -> None:
+        """After the last batch of an epoch, where there is a validation."""
+
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After validation and after the schedule's step: the trainer stands at the start of the next epoch."""
 
@@ -57,6 +60,13 @@ class Trainer:
         Stepped after each epoch, with the validation loss (or the training loss where there is no validation).
     callbacks
         Told in this order.
+
+    Raises
+    ------
+    ValueError
+        When the optimizer moves none of the model's parameters.
+    TypeError
+        For a schedule that is none.
 
     Attributes
     ----------
@@ -91,6 +101,10 @@ class Trainer:
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
     ):
+        if {id(tensor) for tensor in optimizer.params}.isdisjoint(id(parameter) for parameter in model.parameters()):
+            raise ValueError("Trainer: the optimizer moves none of the model's parameters: give it model.parameters()")
+        if schedule is not None and not isinstance(schedule, Schedule):
+            raise TypeError(f"Trainer: schedule must be one such as StepLR, got {type(schedule).__name__}")
         self.model, self.optimizer = model, optimizer
         self.schedule, self.callbacks = schedule, list(callbacks)
         self.epoch, self.history = 0, list[Row]()
@@ -197,6 +211,7 @@ class Trainer:
 
     @np.errstate(all="ignore")  # what is not finite is looked for, and told by the layer's name
     def _validate(self, validation: DataLoader) -> Row:
+        self._tell("on_validation_start")
         result = evaluate(self.model, validation)
         if not isfinite(result.loss):
             with evaluating(self.model):

@@ -18,7 +18,8 @@ FOLDERS = {  # import name: folder
     "tinycnn.benchmarks": ROOT / "benchmarks",
     "tinycnn.tutorials": ROOT / "tutorials",
 }
-CORE = ("arrays", "geometry", "backend", "function", "tensor", "random")
+CORE = ("arrays", "backend", "checks", "choices", "function", "geometry", "optional", "random", "storage", "tensor")
+CORE += ("threads", "wording", "data")  # data knows arrays, never Tensor, and so stands below all that trains
 CHAIN = ("functional", "nn", "models", "training", "cli")  # each may import those before it, none after
 KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.kernels")
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -106,7 +106,17 @@ def test_being_told_to_end_saves_too(tmp_path):
     rest, error = process.communicate(timeout=60)
     assert process.returncode == 143, error
     assert "interrupted and saved" in rest
-    assert load_arrays(folder / "last.safetensors")[1]["state"]["position"]["batch"] > 0
+    assert 1 <= load_arrays(folder / "last.safetensors")[1]["state"]["position"]["epoch"] < 50
+
+
+def test_a_hangup_that_is_ignored_stays_ignored(tmp_path):
+    folder = tmp_path / "run"
+    command = f"trap '' HUP; exec {sys.executable} -m tinycnn train --epochs 3 --out '{folder}'"
+    process = subprocess.Popen(["sh", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert "training" in process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    assert "test accuracy" in process.communicate(timeout=120)[0]
+    assert process.returncode == 0
 
 
 def test_a_report_that_cannot_be_written_is_told_and_the_run_is_safe(command, refused, tmp_path):

@@ -320,10 +320,14 @@ class TestFolder:
         assert names(folder) == []
         assert server.requests == []
 
-    def test_a_folder_in_the_place_of_the_file(self, folder, mirrors):
-        mirrors(first="right")
-        (folder / "train-images-idx3-ubyte.gz").mkdir(parents=True)
-        self.unwritable(folder, "Is a directory")
+    @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+    def test_a_folder_or_a_pipe_in_the_place_of_the_file(self, make, folder, mirrors):
+        server = mirrors(first="right")
+        folder.mkdir(parents=True)
+        make(folder / "train-images-idx3-ubyte.gz")
+        with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz is no regular file: put the"):
+            mnist("train")
+        assert server.requests == []
 
     def test_without_a_setting_the_cache_directory_is_used(self, monkeypatch, tmp_path):
         monkeypatch.delenv("TINYCNN_DATA", raising=False)

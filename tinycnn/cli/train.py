@@ -133,7 +133,7 @@ def _introduce(run: Run) -> None:
     trained, held_out = run.images
     held = f", {held_out:,} held out to watch it by" if held_out else ""
     print(f"training {run.recipe.model} on {trained:,} images of {run.recipe.data}{held}")
-    print(f"everything is kept in {run.folder}")
+    print(f"everything is kept in {run.folder}", flush=True)
     if run.changes:
         print(f"not as it was started, so it may not end bit for bit the same: {', '.join(run.changes)}")
     if run.trainer.epoch or run.trainer.batch:
@@ -151,8 +151,7 @@ class _Interrupt(Callback):
     """Ctrl-C, or being told to end, lets the batch end, so that the run is saved; a second one does not wait."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    came = 0
-    """The signal that came first."""
+    came = 0  # the signal that came first
 
     def __init__(self) -> None:
         self._previous = {number: signal.getsignal(number) for number in self.SIGNALS}
@@ -164,8 +163,9 @@ class _Interrupt(Callback):
             self.came = number
             trainer.stop("interrupted")
 
-        for number in self.SIGNALS:
-            signal.signal(number, stop)
+        for number, handler in self._previous.items():
+            if handler != signal.SIG_IGN:  # as nohup and a shell's background jobs have it, on purpose
+                signal.signal(number, stop)
 
     def close(self) -> None:
         """Signals end the program again."""

@@ -66,7 +66,9 @@ def obtain(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> tuple[P
     ModuleNotFoundError
         When it is missing and pooch is not installed.
     """
-    present = [path for path in (folder / file.name, folder / file.name.removesuffix(".gz")) if path.is_file()]
+    present = [path for path in (folder / file.name, folder / file.name.removesuffix(".gz")) if path.exists()]
+    if present and not present[0].is_file():
+        raise ValueError(f"{present[0]} is no regular file: put the {file.name} that was published in its place")
     path = present[0] if present else _download(folder, file, mirrors)
     raw = path.read_bytes()
     content = unzipped(path, raw)

@@ -65,8 +65,12 @@ class TestPlainOnes:
         np.testing.assert_array_equal(images, before)
 
 
+# Below 1e-38 float32 has fewer than seven digits, and the parts that a mean adds up lie below the values themselves.
+constants = st.floats(-9, 9, width=32).filter(lambda value: value == 0 or abs(value) > 1e-30)
+
+
 class TestResize:
-    @given(old=st.tuples(sides, sides), new=st.tuples(sides, sides), value=st.floats(-9, 9, width=32))
+    @given(old=st.tuples(sides, sides), new=st.tuples(sides, sides), value=constants)
     def test_a_constant_image_stays_constant(self, old, new, value):
         images = np.full((2, 3, *old), value, np.float32)
         found = Resize(new)(images)

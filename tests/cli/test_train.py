@@ -111,9 +111,10 @@ def test_being_told_to_end_saves_too(tmp_path):
 
 def test_a_hangup_that_is_ignored_stays_ignored(tmp_path):
     folder = tmp_path / "run"
-    command = f"trap '' HUP; exec {sys.executable} -m tinycnn train --epochs 3 --out '{folder}'"
+    command = f"trap '' HUP; exec {sys.executable} -m tinycnn train --epochs 8 --out '{folder}'"
     process = subprocess.Popen(["sh", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert "training" in process.stdout.readline()
+    while "epoch 1" not in process.stdout.readline():  # by now a handler would be in place
+        assert process.poll() is None
     process.send_signal(signal.SIGHUP)
     assert "test accuracy" in process.communicate(timeout=120)[0]
     assert process.returncode == 0

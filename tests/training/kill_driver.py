@@ -5,7 +5,8 @@
 Each life of a run is a process of its own, forked so that a life need not import anything. It is killed with SIGKILL:
 at a random time, by its parent; or, by itself, at a call drawn beforehand of those by which files are made, in one of
 three ways: before the call, after it, or, of a write, when half of the bytes are in the file. The first life of each
-run is killed while it makes its folder.
+run is killed while it makes its folder. How many lives are killed in each of these ways is decided beforehand; how many
+runs that takes depends on the machine, since a life may end before its time comes.
 """
 
 import json
@@ -33,6 +34,7 @@ CALLS = 120  # of a life that is killed while it saves, at most
 CALLS_OF_MAKING = 26
 WAYS = ("before", "after", "half")
 KILLS_OF_A_RUN = 6  # after which it is let live
+SHARES = {"making": 0.2, "time": 0.4, "saving": 0.4}  # of the kills
 NOTE = mmap.mmap(-1, 64)  # shared with the lives, which leave a note where they kill themselves
 
 
@@ -156,6 +158,7 @@ class Campaign:
 
     def __init__(self, folder: Path, kills: int, seed: int):
         self.folder, self.kills = folder, kills
+        self.left = {kind: round(share * kills) for kind, share in SHARES.items()}
         self.random = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.places: Counter[str] = Counter()
@@ -163,7 +166,7 @@ class Campaign:
     def run(self) -> dict[str, Any]:
         """All of it; what happened, counted."""
         while self.counts["kills"] < self.kills:
-            assert self.counts["runs"] <= self.kills, "runs come to their end, though their lives should be killed"
+            assert self.counts["runs"] <= 4 * self.kills, "runs come to their end, though their lives should be killed"
             self.one_run(self.counts["runs"])
             self.counts["runs"] += 1
         return {**self.counts, "places": dict(sorted(self.places.items()))}
@@ -173,15 +176,17 @@ class Campaign:
         recipe = few.recipe(seed=number, patience=number % 3, augment=number % 2 == 0)
         undisturbed, folder = self.folder / f"{number}-undisturbed", self.folder / f"{number}"
         wait(in_a_process(lambda: live(undisturbed, recipe)))
-        made, last = False, min(self.kills, self.counts["kills"] + KILLS_OF_A_RUN)
-        while self.counts["kills"] < last:
-            kind = "saving" if self.counts["saving"] + self.counts["making"] < self.counts["time"] else "time"
-            if not self.kill_one(folder, recipe, kind if made else "making"):
+        killed = True
+        for life in range(KILLS_OF_A_RUN):
+            kind = "making" if life == 0 and self.left["making"] else max(("time", "saving"), key=self.left.__getitem__)
+            if not self.left[kind]:
                 break
-            made = True
+            killed = self.kill_one(folder, recipe, kind)
+            if not killed:
+                break
             if not (folder / "last.safetensors").exists():
                 self.counts["before there was a run"] += 1
-        else:
+        if killed:
             wait(in_a_process(lambda: live(folder, recipe)))
         assert few.outcome(folder) == few.outcome(undisturbed), f"run {number} ends otherwise than if undisturbed"
         left = sorted(path.name for path in folder.iterdir())
@@ -208,6 +213,7 @@ class Campaign:
         if killed:
             self.counts["kills"] += 1
             self.counts[kind] += 1
+            self.left[kind] -= 1
             if kind != "time":
                 self.places[NOTE[:].decode().strip()] += 1
         return killed

@@ -31,14 +31,11 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_each_run_ends_as_if_undisturbed(counted):
     assert counted["kills"] == KILLS
-    assert counted["runs"] >= KILLS / 6
+    assert counted["runs"] >= KILLS // 5
 
 
-def test_half_of_the_kills_were_at_random_times_and_half_in_the_saving(counted):
-    assert counted["time"] >= KILLS // 3
-    assert counted["saving"] >= KILLS // 5
-    assert counted["making"] >= KILLS // 10
-    assert counted["time"] + counted["saving"] + counted["making"] == KILLS
+def test_the_kills_were_at_random_times_in_the_saving_and_in_the_making(counted):
+    assert [counted[kind] for kind in ("time", "saving", "making")] == [2 * KILLS // 5, 2 * KILLS // 5, KILLS // 5]
 
 
 def test_they_struck_before_after_and_in_the_middle_of_calls(counted):

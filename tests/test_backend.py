@@ -1,11 +1,15 @@
 """Choosing backends and algorithms: setters, context managers, refusals."""
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 
 import tinycnn as tc
 import tinycnn.functional as F
-from tinycnn.backend import current_algorithm, load_kernels
+from tinycnn.backend import Kernels, convolution, current_algorithm, load_kernels
+from tinycnn.geometry import conv_geometry
+from tinycnn.kernels.numpy import conv_direct, conv_im2col
 
 
 def test_numpy_is_always_available():
@@ -40,12 +44,26 @@ def test_unknown_names_are_refused_with_the_known_ones():
 
 
 def test_an_algorithm_that_the_backend_lacks_names_those_it_has():
+    package = ModuleType("bare")
+    package.conv_direct, package.conv_im2col = conv_direct, conv_im2col
+    bare = Kernels("bare", package)
+    geometry = conv_geometry("conv2d", (1, 1, 5, 5), (1, 1, 3, 3))
+    for name in ("winograd", "fft"):
+        with pytest.raises(ValueError, match=f"the bare backend has no {name} convolution; it has direct and im2col"):
+            convolution(bare, name, "forward", geometry)
+    assert convolution(bare, "direct", "forward", geometry) is conv_direct.forward
+
+
+def test_an_algorithm_that_cannot_run_a_geometry_names_the_reason_and_those_that_can():
+    geometry = conv_geometry("conv2d", (1, 1, 9, 9), (1, 1, 7, 7), padding=3)
     kernels = load_kernels("numpy")
-    missing = [name for name in ("winograd", "fft") if name not in kernels.algorithms]
-    x, w = tc.Tensor(np.zeros((1, 1, 5, 5))), tc.Tensor(np.zeros((1, 1, 3, 3)))
-    for name in missing:
-        with pytest.raises(ValueError, match=f"the numpy backend has no {name} convolution; it has direct and im2col"):
-            F.conv2d(x, w, algorithm=name)
+    for phase in ("forward", "backward_input", "backward_weight"):
+        with pytest.raises(
+            ValueError, match=r"^winograd cannot run 7x7 over 9x9 .*: it takes .*; direct, im2col and fft can$"
+        ):
+            convolution(kernels, "winograd", phase, geometry)
+        for name in ("auto", "direct", "im2col", "fft"):
+            convolution(kernels, name, phase, geometry)
 
 
 def test_the_algorithm_in_force_is_the_one_that_runs(monkeypatch):

@@ -5,14 +5,19 @@ import pytest
 
 from tests import test_geometry as geometry
 from tests import test_geometry_messages as messages
+from tests import test_tuning as tuning
+from tests.cli import test_bench as bench
 from tests.functional import test_conv1d as conv1d
 from tests.functional import test_conv_transpose as transpose
 from tests.functional import test_convolution as conv
 from tests.functional import test_max_pooling as max_pool
 from tests.functional import test_mean_pooling as mean_pool
 from tests.functional import test_normalization as norm
+from tests.kernels import test_fft as fft
 from tests.kernels import test_numpy_kernels as kernels
+from tests.kernels import test_winograd as winograd
 from tests.planted_bugs import Bug, assert_caught, rows
+from tinycnn.kernels.numpy.winograd_transform import Tiling
 
 LOOPS = conv.test_forward_and_gradients_equal_the_seven_loops
 BIAS = conv.test_the_bias_is_added_once_an_output_not_once_a_product
@@ -75,6 +80,77 @@ CONVOLUTION = [
     Bug("transposed convolution without bias",
         "functional.convolution:ConvTranspose2d.forward", "if bias is None else y + bias.reshape(-1, 1, 1)", "",
         transpose.test_each_input_cell_stamps_the_kernel_on_the_output, ("auto",)),
+]
+
+WINOGRAD = [
+    Bug("a point's denominator forgotten",
+        "kernels.numpy.winograd_transform:cook_toom", "power / denominator", "power",
+        winograd.test_filtering_a_row_is_correlation_without_any_rounding, (Tiling(4, 3),)),
+    Bug("infinity's polynomial without its last root",
+        "kernels.numpy.winograd_transform:cook_toom", "numerator = _with_roots(others)",
+        "numerator = _with_roots(others[:4])",
+        winograd.test_filtering_a_row_is_correlation_without_any_rounding, (Tiling(4, 3),)),
+    Bug("always the largest tiling",
+        "kernels.numpy.winograd_transform:tiling", "return min(", "return max(",
+        winograd.test_the_tiling_is_the_one_of_fewest_products, (3, 14, 14, 4)),
+    Bug("kernel transformed from one side's transpose",
+        "kernels.numpy.conv_winograd:weight_factors", "weight.transpose(2, 3, 0, 1)", "weight.transpose(3, 2, 0, 1)",
+        LOOPS, ("winograd",)),
+    Bug("kernel rotated in dx, as for a convolution by its own",
+        "kernels.numpy.conv_winograd:backward_input", "weight_factors(weight, plan)",
+        "weight_factors(weight[:, :, ::-1, ::-1], plan)",
+        winograd.test_backward_passes_are_the_adjoints_of_forward),
+    Bug("Winograd's input gradient overwrites where tiles overlap",
+        "kernels.numpy.conv_winograd:input_gradient", "m] += tiles", "m] = tiles",
+        winograd.test_all_passes_equal_im2col),
+    Bug("a tile too few at the border",
+        "kernels.numpy.conv_winograd:Span.of", "-(-(end - first) // m)", "max(1, (end - first) // m)",
+        winograd.test_all_passes_equal_im2col, (), ValueError),
+    Bug("the pad above taken for the pad on the left",
+        "kernels.numpy.conv_winograd:input_factors", "_moved(rows), _moved(columns)",
+        "_moved(rows), _moved(rows._replace(cells=columns.cells))",
+        winograd.test_all_passes_equal_im2col, (), (AssertionError, ValueError)),
+    Bug("dw of the last tiles alone",
+        "kernels.numpy.conv_winograd:backward_weight", "total += ", "total[...] = ",
+        winograd.test_the_float32_error_of_the_weight_gradient_grows_with_the_tiles_as_told, (4, 14, 3)),
+    Bug("dw summed in one go",
+        "kernels.numpy.conv_winograd:backward_weight", "RUN", "10**9",
+        winograd.test_the_float32_error_of_the_weight_gradient_grows_with_the_tiles_as_told, (4, 14, 5)),
+    Bug("cells that no output reads transformed with the rest",
+        "kernels.numpy.conv_winograd:Span.of", "min(axis.size, end - 1 + axis.kernel - axis.lead)", "axis.size",
+        winograd.test_cells_that_no_output_reads_leave_no_trace, (3,), (AssertionError, ValueError)),
+    Bug("noise in kernel cells that meet nothing",
+        "kernels.numpy.conv_winograd:Span.of", "max(0, axis.lead - axis.out + 1)", "0",
+        winograd.test_outputs_and_kernel_cells_that_meet_padding_alone_are_exactly_zero, (3,)),
+]
+
+FFT = [
+    Bug("conj forgotten in forward",
+        "kernels.numpy.conv_fft:forward", ".conj()", "", LOOPS, ("fft",)),
+    Bug("conj of the wrong factor in dw",
+        "kernels.numpy.conv_fft:backward_weight", ".conj()", "", fft.test_backward_passes_are_the_adjoints_of_forward),
+    Bug("conj in dx",
+        "kernels.numpy.conv_fft:backward_input", "plane_sizes(g))  # (F, G, K/G, c)", "plane_sizes(g)).conj()",
+        LOOPS, ("fft",)),
+    Bug("planes without room, which wrap round",
+        "kernels.numpy.conv_fft:plane_sizes", "fast_size(frame(geometry.rows).size)",
+        "fast_size(max(1 + frame(geometry.rows).x.positions[-1], 1 + frame(geometry.rows).y.positions[-1]) - 1)",
+        fft.test_results_are_linear_where_the_planes_leave_no_cell_to_spare, (25, 9), (AssertionError, IndexError)),
+    Bug("an odd size transformed back to the even one below",
+        "kernels.numpy.conv_fft:put", ", sizes)  # (..., L1, L2)", ")",
+        fft.test_results_are_linear_where_the_planes_leave_no_cell_to_spare, (27, 3), (AssertionError, IndexError)),
+    Bug("subsampled from the second output on",
+        "kernels.numpy.conv_fft:frame", "in_y * axis.stride", "in_y * axis.stride + axis.stride - 1",
+        LOOPS, ("fft",), (AssertionError, IndexError)),
+    Bug("dilation taken for the stride",
+        "kernels.numpy.conv_fft:frame", "in_w * axis.dilation", "in_w * axis.stride",
+        LOOPS, ("fft",), (AssertionError, IndexError)),
+    Bug("dw of the last images alone, by spectra",
+        "kernels.numpy.conv_fft:backward_weight", "total + product", "product",
+        fft.test_the_number_of_images_and_channels_taken_at_a_time_changes_nothing, (7, 1)),
+    Bug("a size with a factor of 7",
+        "kernels.numpy.conv_fft:fast_size", "(2, 3, 5)", "(2, 3, 5, 7)",
+        fft.test_sizes_are_the_next_products_of_2_3_and_5),
 ]
 
 GEOMETRY = [
@@ -213,9 +289,45 @@ OPTIMISERS = [
         "np.sqrt(s / square_correction + 1e-4)",
         kernels.test_adam_moves_every_entry_by_the_formula_in_place, (0.0, False, 50, "C")),
 ]
+
+CHOICE = [
+    Bug("a rule that chooses what cannot run",
+        "kernels.choice:choose", "not (refusal and refusal(geometry))", "True",
+        tuning.test_no_rule_chooses_for_large_layers_what_cannot_run, ("stride", 2)),
+    Bug("the last rule that holds",
+        "kernels.choice:choose", "in RULES[backend]", "in RULES[backend][::-1]",
+        tuning.test_a_rule_whose_algorithm_refuses_is_passed_over),
+    Bug("a stored choice for all passes",
+        "backend:_decided", ".get((phase, geometry), \"\")", ".get((\"forward\", geometry), \"\")",
+        tuning.test_a_stored_choice_is_used_where_everything_is_as_it_was_measured, ("numpy",)),
+    Bug("a stored choice for any number of threads",
+        "tuning:_where", "\"threads\": threads", "\"threads\": 1",
+        tuning.test_a_choice_is_for_its_number_of_threads),
+    Bug("a decision remembered when the threads change",
+        "backend:_decided", "remembered_threads_of(kernels.name)\n", "1\n",
+        tuning.test_a_choice_is_for_its_number_of_threads),
+    Bug("a stored choice that refuses",
+        "backend:_decided", " or _refusal(kernels, algorithm, geometry)", "",
+        tuning.test_a_stored_choice_that_cannot_run_is_passed_over, ("winograd",), ValueError),
+    Bug("one process's choices over the other's",
+        "tuning:store", "tables = _read(path)", "tables = {}",
+        tuning.test_what_was_stored_before_stays_and_is_replaced_for_the_same_pass),
+    Bug("batches left out of the hash's equality",
+        "tuning:_geometry", "*numbers[12:])", "1, *numbers[13:])",
+        tuning.test_a_stored_choice_is_used_where_everything_is_as_it_was_measured, ("numpy",)),
+    Bug("the digest of an order",
+        "tuning:_rows", "sorted(rows, key=json.dumps)", "rows",
+        tuning.test_the_digest_is_of_the_choices_and_not_of_their_order),
+    Bug("the fastest by a hair",
+        "cli.bench.tune:Contest.fastest", "spread(self.samples[name])[2]", "0",
+        bench.test_within_the_noise_the_rules_choice_stays),
+    Bug("the gradient of the first layer's input counted in",
+        "inspect.convolutions:convolutions", "*[backward] * needs_input", "backward",
+        bench.test_a_models_convolutions_are_told_with_their_layers_and_passes),
+]
 # fmt: on
 
 
-@rows(CONVOLUTION + GEOMETRY + POOLING + NORMALISATION + OPTIMISERS)
+@rows(CONVOLUTION + WINOGRAD + FFT + GEOMETRY + POOLING + NORMALISATION + OPTIMISERS + CHOICE)
 def test_a_planted_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch):
     assert_caught(bug, monkeypatch)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType, TracebackType
 from typing import Any
 
+import numpy as np
+
+from tinycnn import tuning
 from tinycnn.arrays import Array, is_cupy
+from tinycnn.threads import remembered_threads_of, share_out
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft")
+MOST_DECISIONS = 4096
 
 
 class Kernels:
@@ -29,6 +35,8 @@ class Kernels:
         self.name = name
         self._package = package
         self._reference = reference
+        self.decided: dict[tuple[Any, ...], ModuleType] = {}  # what `auto` has come to mean, so far
+        self._dtypes: str = getattr(package, "DTYPES", np.typecodes["Float"])
 
     def __getattr__(self, kernel: str) -> Any:
         if hasattr(self._package, kernel):
@@ -40,6 +48,10 @@ class Kernels:
         setattr(self, kernel, value)  # found once, then an ordinary attribute
         return value
 
+    def take(self, arrays: Sequence[Array]) -> bool:
+        """Whether the backend's own kernels are made for floating-point numbers of these sizes."""
+        return all(array.dtype.char in self._dtypes for array in arrays if array.dtype.kind == "f")
+
     def implements(self, kernel: str) -> bool:
         """Whether the backend has this kernel of its own."""
         return hasattr(self._package, kernel)
@@ -49,10 +61,16 @@ class Kernels:
         """The convolution algorithms that can run here."""
         return tuple(name for name in ALGORITHMS[1:] if hasattr(self, f"conv_{name}"))
 
+    @property
+    def fuse_relu(self) -> bool:
+        """Whether any of them has ``forward_relu``; which one runs is for `fuses_relu` to say."""
+        return any(hasattr(getattr(self, f"conv_{name}"), "forward_relu") for name in self.algorithms)
 
-_PACKAGES = {"numpy": "tinycnn.kernels.numpy"}
+
+_PACKAGES = {"numpy": "tinycnn.kernels.numpy", "numba": "tinycnn.kernels.numba"}
+_available = tuple(name for name in _PACKAGES if find_spec(name))
 _loaded: dict[str, Kernels] = {}
-_chosen = {"backend": "numpy", "algorithm": "auto"}
+_chosen = {"backend": _available[-1], "algorithm": "auto"}
 
 
 def available_backends() -> tuple[str, ...]:
@@ -64,7 +82,7 @@ def available_backends() -> tuple[str, ...]:
     >>> "numpy" in tc.available_backends()
     True
     """
-    return tuple(_PACKAGES)
+    return _available
 
 
 class _Choice:
@@ -72,7 +90,13 @@ class _Choice:
 
     def __init__(self, setting: str, value: str):
         self._setting, self._previous = setting, _chosen[setting]
-        _chosen[setting] = value
+        self._set(value)
+
+    def _set(self, value: str) -> None:
+        _chosen[self._setting] = value
+        if self._setting == "backend":
+            load_kernels(value)
+            share_out(value)
 
     def __enter__(self) -> None:
         return None
@@ -80,13 +104,13 @@ class _Choice:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _chosen[self._setting] = self._previous
+        self._set(self._previous)
 
 
 def use_backend(name: str) -> _Choice:
     """Choose the backend for arrays in main memory: a setter, or a context manager that restores the last choice.
 
-    The choice holds for all threads of the process.
+    At first it is Numba's where Numba is installed, else NumPy's. The choice holds for all threads of the process.
 
     Parameters
     ----------
@@ -104,8 +128,9 @@ def use_backend(name: str) -> _Choice:
     >>> with tc.use_backend("numpy"):
     ...     y = tc.functional.relu(tc.Tensor([-1.0, 2.0]))
     """
-    if name not in _PACKAGES:
-        raise ValueError(f"backend {name!r} is not available here; there is {_listed(available_backends())}")
+    if name not in _available:
+        remedy = f"pip install 'tinycnn[{name}]', or use" if name in _PACKAGES else "there is"
+        raise ValueError(f"backend {name!r} is not available here; {remedy} {_listed(_available)}")
     return _Choice("backend", name)
 
 
@@ -118,7 +143,7 @@ def use_algorithm(name: str) -> _Choice:
     ----------
     name
         ``"auto"`` (by geometry and pass), ``"direct"``, ``"im2col"``, ``"winograd"`` or ``"fft"``. Where a backend
-        has no such algorithm, the convolution raises and names what can run.
+        has no such algorithm, or it cannot run a geometry, the convolution raises and names what can run.
 
     Raises
     ------
@@ -143,11 +168,18 @@ def current_algorithm() -> str:
     return _chosen["algorithm"]
 
 
+def current_backend() -> str:
+    """The backend in force for arrays in main memory."""
+    return _chosen["backend"]
+
+
 def load_kernels(name: str) -> Kernels:
     """The kernels of the backend called ``name``, imported when first asked for."""
     if name not in _loaded:
         reference = None if name == "numpy" else load_kernels("numpy")
         _loaded[name] = Kernels(name, import_module(_PACKAGES[name]), reference)
+        if name == _chosen["backend"]:
+            share_out(name)
     return _loaded[name]
 
 
@@ -161,7 +193,8 @@ def kernels_for(arrays: Sequence[Array]) -> Kernels:
     """
     on_gpu = [is_cupy(array) for array in arrays]
     if not any(on_gpu):
-        return load_kernels(_chosen["backend"])
+        chosen = load_kernels(_chosen["backend"])
+        return chosen if chosen.take(arrays) else load_kernels("numpy")
     if not all(on_gpu):
         kinds = ["cupy" if gpu else "numpy" for gpu in on_gpu]
         raise TypeError(f"one operation got arrays of {_listed(kinds)}: move them to one side first, nothing is copied")
@@ -178,21 +211,90 @@ def convolution(kernels: Kernels, algorithm: str, phase: str, geometry: Any) -> 
     algorithm
         A name from ``ALGORITHMS``.
     phase
-        ``"forward"``, ``"backward_input"`` or ``"backward_weight"``.
+        ``"forward"``, ``"backward_input"``, ``"backward_weight"``, or ``"forward_relu"`` where `fuses_relu`.
     geometry
         The convolution's `ConvGeometry`.
 
     Raises
     ------
     ValueError
-        When the backend does not have the algorithm.
+        When the backend does not have the algorithm, or the algorithm cannot run the geometry.
     """
+    return getattr(_algorithm(kernels, algorithm, phase.removesuffix("_relu"), geometry), phase)
+
+
+def fuses_relu(kernels: Kernels, algorithm: str, geometry: Any) -> bool:
+    """Whether the algorithm that runs forward here also has ``forward_relu``: max(w ⋆ x + b, 0) in one go.
+
+    Raises
+    ------
+    ValueError
+        As `convolution`.
+    """
+    return hasattr(_algorithm(kernels, algorithm, "forward", geometry), "forward_relu")
+
+
+def _algorithm(kernels: Kernels, algorithm: str, phase: str, geometry: Any) -> ModuleType:
+    """The module of the algorithm that runs one pass."""
+    if algorithm == "auto":
+        return _decided(kernels, phase, geometry)
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm {algorithm!r} is unknown; the names are {_listed(ALGORITHMS)}")
-    if algorithm == "auto":
-        algorithm = kernels.choose_convolution(phase, geometry)
+    return _named(kernels, algorithm, geometry)
+
+
+def _named(kernels: Kernels, algorithm: str, geometry: Any) -> ModuleType:
     require_algorithm(kernels, algorithm)
-    return getattr(getattr(kernels, f"conv_{algorithm}"), phase)
+    if reason := _refusal(kernels, algorithm, geometry):
+        raise ValueError(
+            f"{algorithm} cannot run {geometry}: {reason}; {_listed(able_algorithms(kernels, geometry))} can"
+        )
+    module: ModuleType = getattr(kernels, f"conv_{algorithm}")
+    return module
+
+
+def _decided(kernels: Kernels, phase: str, geometry: Any) -> ModuleType:
+    """What ``auto`` means: what was measured here to be the fastest, else what the rules say. Decided once."""
+    key = kernels.choose_convolution, phase, geometry, remembered_threads_of(kernels.name)
+    module = kernels.decided.get(key)
+    if module is None:
+        algorithm = tuning.tuned(kernels.name, key[-1]).get((phase, geometry), "")
+        if algorithm not in kernels.algorithms or _refusal(kernels, algorithm, geometry):
+            algorithm = kernels.choose_convolution(phase, geometry)
+        if len(kernels.decided) >= MOST_DECISIONS:
+            kernels.decided.clear()
+        module = kernels.decided[key] = _named(kernels, algorithm, geometry)
+    return module
+
+
+def able_algorithms(kernels: Kernels, geometry: Any) -> tuple[str, ...]:
+    """The convolution algorithms of a backend that can run a geometry."""
+    return tuple(name for name in kernels.algorithms if not _refusal(kernels, name, geometry))
+
+
+def forget_choices() -> None:
+    """Let ``auto`` read the table of tuned convolutions anew, where this process or another has changed it."""
+    tuning.reread()
+    for kernels in _loaded.values():
+        kernels.decided.clear()
+
+
+def algorithm_table() -> str:
+    """What decides over the algorithm of convolutions now, as it is stored with a checkpoint.
+
+    Returns
+    -------
+    str
+        The algorithm in force; for ``auto`` ``"rules"``, or ``"tuned"`` with a digest of the stored choices that
+        count for this machine, these versions, the backend in force and its threads.
+    """
+    if _chosen["algorithm"] != "auto":
+        return _chosen["algorithm"]
+    if tuning.in_use():  # else no backend need be loaded for this
+        name = load_kernels(_chosen["backend"]).name
+        if choices := tuning.tuned(name, remembered_threads_of(name)):
+            return f"tuned {tuning.digest(choices)}"
+    return "rules"
 
 
 def require_algorithm(kernels: Kernels, algorithm: str) -> None:
@@ -207,6 +309,12 @@ def require_algorithm(kernels: Kernels, algorithm: str) -> None:
         raise ValueError(
             f"the {kernels.name} backend has no {algorithm} convolution; it has {_listed(kernels.algorithms)}"
         )
+
+
+def _refusal(kernels: Kernels, algorithm: str, geometry: Any) -> str:
+    """Why an algorithm made for some geometries cannot run this one; nothing where it can."""
+    refusal = getattr(getattr(kernels, f"conv_{algorithm}"), "refusal", None)
+    return refusal(geometry) if refusal else ""
 
 
 def _listed(names: Sequence[str]) -> str:

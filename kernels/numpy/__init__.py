@@ -4,7 +4,10 @@ Convolution has a module per algorithm, each with forward, backward_input and ba
 definition in seven loops, the ground truth of the tests.
 """
 
-from tinycnn.kernels.numpy import conv_direct, conv_im2col, conv_loops
+from functools import partial
+
+from tinycnn.kernels.choice import choose
+from tinycnn.kernels.numpy import conv_direct, conv_fft, conv_im2col, conv_loops, conv_winograd
 from tinycnn.kernels.numpy.activation import (
     leaky_relu_backward,
     leaky_relu_forward,
@@ -19,8 +22,8 @@ from tinycnn.kernels.numpy.activation import (
     tanh_backward,
     tanh_forward,
 )
-from tinycnn.kernels.numpy.choice import choose_convolution
 from tinycnn.kernels.numpy.dropout import dropout_backward, dropout_forward, dropout_mask
+from tinycnn.kernels.numpy.linear import linear_backward_input, linear_backward_weight, linear_forward
 from tinycnn.kernels.numpy.loss import (
     bce_with_logits_backward,
     bce_with_logits_forward,
@@ -51,6 +54,8 @@ from tinycnn.kernels.numpy.pooling import (
     max_unpool2d_forward,
 )
 
+choose_convolution = partial(choose, "numpy", {"winograd": conv_winograd.refusal})
+
 __all__ = [
     "adam_step",
     "adaptive_avg_pool2d_backward",
@@ -64,8 +69,10 @@ __all__ = [
     "bce_with_logits_forward",
     "choose_convolution",
     "conv_direct",
+    "conv_fft",
     "conv_im2col",
     "conv_loops",
+    "conv_winograd",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "dropout_backward",
@@ -75,6 +82,9 @@ __all__ = [
     "kl_div_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "linear_backward_input",
+    "linear_backward_weight",
+    "linear_forward",
     "log_softmax_backward",
     "log_softmax_forward",
     "lp_pool2d_backward",

@@ -28,7 +28,8 @@ def unless_refused(algorithm: str) -> Iterator[None]:
     except ValueError as error:
         if algorithm == "auto" or "cannot run" not in str(error):
             raise
-        hypothesis.event(f"{algorithm} refused")
+        if hypothesis.currently_in_test_context():
+            hypothesis.event(f"{algorithm} refused")
 
 
 @lru_cache(maxsize=4096)

@@ -40,10 +40,7 @@ class Linear(Function):
 
     def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         self.x, self.weight = x, weight
-        y = x @ weight.T
-        if bias is not None:
-            y += bias
-        return y
+        return self.kernels.linear_forward(x, weight, bias)
 
     @property
     def multiply_adds(self) -> int:
@@ -54,8 +51,9 @@ class Linear(Function):
         need_x, need_weight = self.needs_input_grad[:2]
         count = int(np.prod(grad.shape[:-1]))
         rows = grad.reshape(count, grad.shape[-1])  # (…, out) -> (rows, out)
-        dx = grad @ self.weight if need_x else None
-        dw = rows.T @ self.x.reshape(count, self.x.shape[-1]) if need_weight else None
+        columns = self.x.reshape(count, self.x.shape[-1])  # (…, in) -> (rows, in)
+        dx = self.kernels.linear_backward_input(grad, self.weight) if need_x else None
+        dw = self.kernels.linear_backward_weight(rows, columns) if need_weight else None
         if len(self.inputs) == 2:
             return dx, dw
         return dx, dw, rows.sum(0) if self.needs_input_grad[2] else None

@@ -1,11 +1,16 @@
 """Settings shared by all tests."""
 
 import os
+import tempfile
 
 # Small products gain nothing from threads, and two libraries' threads on the same cores wait for each other.
 # Before the first import of NumPy, which reads it once.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+
+# Choices that a user has stored are neither read nor written: there is no such file. See tests/tuned.py.
+os.environ["TINYCNN_TUNED"] = os.path.join(tempfile.gettempdir(), f"tinycnn-tests-{os.getpid()}", "convolutions.json")
 
 import numpy as np
 import pytest

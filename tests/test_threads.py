@@ -1,4 +1,4 @@
-"""The number of threads of NumPy's BLAS: set, told, and refused where it is none."""
+"""The number of threads of the kernels: set, told, shared out between BLAS and Numba, and refused where it is none."""
 
 import os
 
@@ -16,9 +16,10 @@ def blas():
 
 @pytest.fixture(autouse=True)
 def _as_before():
-    before = num_threads()
-    yield
-    tc.set_num_threads(before)
+    with tc.use_backend("numpy"):
+        before = num_threads()
+        yield
+        tc.set_num_threads(before)
 
 
 def test_the_number_reaches_every_blas_and_stays():
@@ -29,6 +30,23 @@ def test_the_number_reaches_every_blas_and_stays():
         assert num_threads() == count
         np.ones((300, 300)) @ np.ones((300, 300))
         assert num_threads() == count
+
+
+@pytest.mark.skipif("numba" not in tc.available_backends(), reason="Numba is not installed")
+def test_numba_gets_the_threads_and_the_blas_is_held_at_one_until_numpy_runs_again():
+    from tinycnn.kernels.numba import threads
+
+    tc.set_num_threads(3)
+    most = threads.config.NUMBA_NUM_THREADS
+    with tc.use_backend("numba"):
+        assert num_threads() == threads.limit() == min(3, most)
+        assert set(blas()) == {1}
+        tc.set_num_threads(1)
+        assert num_threads() == 1
+        tc.set_num_threads(2)
+        assert set(blas()) == {1}
+    assert set(blas()) == {2}
+    assert num_threads() == 2
 
 
 @pytest.mark.parametrize(

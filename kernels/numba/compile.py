@@ -1,0 +1,111 @@
+"""Compile kernels with Numba: for this processor's widest vectors, kept on disk, and never silently for long.
+
+Numba keeps machine code beside the source and notices when that one file changes, but not when a function changes that
+was inlined from another file. So the kernels of a module are kept in a folder of the user's whose name is a hash of its
+source and of all sources here that it draws on (and of whether bounds are checked, which Numba's own cache ignores).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llvmlite import binding
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+HOST = binding.get_host_cpu_features()
+if HOST.get("avx512f") and "numba" not in sys.modules:  # LLVM would split 512-bit vectors in two on most processors
+    os.environ.setdefault("NUMBA_CPU_FEATURES", HOST.flatten() + ",-prefer-256-bit")
+
+import numba  # noqa: E402
+from numba import config  # noqa: E402
+from numba.core import event  # noqa: E402
+
+
+def kernel(function: Kernel) -> Kernel:
+    """Compile a function when it is first called with arguments of some types; never under the interpreter's lock."""
+    return _compiled(function, parallel=False)
+
+
+def parallel_kernel(function: Kernel) -> Kernel:
+    """As `kernel`, with the iterations of ``numba.prange`` shared among threads."""
+    return _compiled(function, parallel=True)
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile as a part of the kernels that call it, and keep nothing on disk by itself."""
+    made: Kernel = numba.njit(error_model="numpy", nogil=True)(function)
+    return made
+
+
+def _compiled(function: Kernel, parallel: bool) -> Kernel:
+    options = {"error_model": "numpy", "nogil": True, "parallel": parallel}
+    folder = cache_folder(function.__module__.rpartition(".")[2])
+    kept, config.CACHE_DIR = config.CACHE_DIR, folder
+    try:
+        made: Kernel = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder can be written
+        _say_that_nothing_is_kept(os.path.dirname(folder))
+        made = numba.njit(**options)(function)
+    finally:
+        config.CACHE_DIR = kept
+    return made
+
+
+@cache
+def cache_folder(module: str) -> str:
+    """Where machine code of a module is kept: under NUMBA_CACHE_DIR, or in the user's cache."""
+    digest = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
+    for source in sorted(_sources(module)):
+        digest.update(source.encode())
+    home = config.CACHE_DIR or os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tinycnn")
+    return os.path.join(home, f"{module}-{digest.hexdigest()[:16]}")
+
+
+def _sources(module: str) -> set[str]:
+    """The source of a module here, and of all modules here that it names, directly or not."""
+    found: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = Path(__file__).with_name(f"{name}.py")
+        if name not in found and path.exists():
+            found[name] = path.read_text(encoding="utf-8")
+            waiting += re.findall(rf"{re.escape(__package__)}\.(\w+)", found[name])
+    return set(found.values())
+
+
+@cache
+def _say_that_nothing_is_kept(folder: str) -> None:
+    warnings.warn(
+        f"the folder {folder} cannot be written, so the Numba kernels are compiled again in each process; "
+        "set NUMBA_CACHE_DIR to a folder that can be",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+class _Announcement(event.Listener):
+    """Says once a process that kernels are being compiled, as it takes seconds in which nothing else happens."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        """Called by Numba before it compiles anything, not where it finds it on disk."""
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            self.said = True
+            print("tinycnn: compiling kernels for this processor, once; later runs start at once", file=sys.stderr)
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+event.register("numba:compile", _Announcement())

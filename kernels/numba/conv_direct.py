@@ -1,0 +1,124 @@
+"""Direct convolution: the tile's rows of b are the image itself, read in place.
+
+Within a patch (see `correlation`), what the tap (c, t) contributes to neighbouring outputs are neighbouring cells. So
+no column matrix is built: the tile reads row (c, t) at patch[row + position], along the patch's own rows. Between two
+rows of outputs lie as many cells as the patch is wider than the band; what is computed there is no output and is never
+written. That waste, (S − 1) / (Q + S − 1) of a band, is direct convolution's price; im2col's is its copying.
+
+backward_weight sums over positions, dW[k, c, t] = Σ dy[k, position] · patch[position + tap, c]. There the patch is
+turned so that channels are neighbours, and a tile is ROWS kernels by a few channels of one tap.
+
+Plain twin: `tinycnn.kernels.numpy.conv_direct`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from tinycnn.arrays import Array
+from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels.numba import launch
+from tinycnn.kernels.numba.compile import inlined, parallel_kernel
+from tinycnn.kernels.numba.correlation import (
+    copy_patch,
+    forward_correlation,
+    list_positions,
+    locate,
+    pack_gradient,
+    share,
+    tile_width,
+    write_band,
+)
+from tinycnn.kernels.numba.launch import DEPTH
+from tinycnn.kernels.numba.threads import limit
+from tinycnn.kernels.numba.tile import ROWS, multiply_tile, tile_columns
+
+
+def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
+    """y = w ⋆ x + b: (N, C, H, W) -> (N, K, P, Q)."""
+    return launch.forward(_correlate, x, weight, bias, geometry, relu=False)
+
+
+def forward_relu(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
+    """y = max(w ⋆ x + b, 0): (N, C, H, W) -> (N, K, P, Q)."""
+    return launch.forward(_correlate, x, weight, bias, geometry, relu=True)
+
+
+def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
+    """dx[h, w] = Σ w[r, s] · dy where output and input meet: (N, K, P, Q) -> (N, C, H, W)."""
+    return launch.backward_input(_correlate, grad, weight, geometry)
+
+
+def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
+    """dw[k, c, r, s] = Σ dy · x where output and input meet: (N, K, P, Q) -> (K, C/G, R, S)."""
+    correlation = forward_correlation(geometry, limit())
+    width = tile_columns(x.dtype)
+    channels = -(-correlation.bands.channels // width) * width
+    c = np.arange(channels)
+    entry = correlation.cell[:, None] + c * (geometry.R * geometry.S)  # (taps, channels)
+    entry[:, correlation.bands.channels :] = -1
+    scratch = correlation.bands.patch_cells // correlation.bands.channels * channels + channels
+    return launch.backward_weight(_accumulate, grad, x, geometry, correlation, entry.reshape(-1), scratch)
+
+
+@parallel_kernel
+def _correlate(source, bias, relu, row, bands, panels, patches, unused, all_sums, target):
+    for thread in prange(len(patches)):
+        _correlate_share(source, bias, relu, row, bands, panels, patches, unused, all_sums, target, np.int64(thread))
+
+
+@inlined
+def _correlate_share(source, bias, relu, row, bands, panels, patches, unused, all_sums, target, thread):
+    b, patch, sums = bands[0], patches[thread], all_sums[thread]
+    flat, pitch = sums.reshape(-1), sums.shape[1]
+    for item in share(b.items, thread, len(patches)):
+        n, group, i, j, rows, columns = locate(item, b)
+        copy_patch(source, n, group, i, j, b, patch)
+        positions = (rows - 1) * b.width + columns
+        for m in range(b.M):
+            sums[m, :positions] = bias[group * b.M + m]
+        for start in range(0, b.length, DEPTH):
+            depth = min(DEPTH, b.length - start)
+            for position in range(0, positions, tile_width(patch)):
+                for p in range(b.panels):
+                    panel = (group * b.panels + p) * panels.shape[1] + start * ROWS
+                    tile = p * ROWS * pitch + position
+                    multiply_tile(panels, panel, patch, position, row, start, depth, flat, tile, pitch)
+        write_band(sums, b.width, n, group, i, j, rows, columns, relu, b, target)
+
+
+@parallel_kernel
+def _accumulate(grad, source, row, taps, bands, patches, all_lines, turned_patches, all_sums):
+    for thread in prange(len(patches)):
+        _accumulate_share(
+            grad, source, row, taps, bands, patches, all_lines, turned_patches, all_sums, np.int64(thread)
+        )
+
+
+@inlined
+def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, turned_patches, all_sums, thread):
+    _, _, column_panels, _, tile = all_sums.shape
+    channel_panels = column_panels // taps
+    channels = channel_panels * tile_width(patches)
+    b, patch, lines, turned = bands[0], patches[thread], all_lines[thread], turned_patches[thread]
+    position = np.empty(b.band_rows * b.band_columns, np.int64)
+    sums = all_sums[thread].reshape(-1)
+    sums[:] = 0
+    cells = b.reach_down * b.reach_across * b.height * b.width
+    for item in share(b.items, thread, len(patches)):
+        n, group, i, j, rows, columns = locate(item, b)
+        copy_patch(source, n, group, i, j, b, patch)
+        pack_gradient(grad, n, group, i, j, rows, columns, b, lines)
+        list_positions(rows, columns, b.width, position)
+        position *= channels
+        for at in range(cells):
+            for c in range(b.channels):
+                turned[at * channels + c] = patch[c * cells + at]
+            turned[at * channels + b.channels : (at + 1) * channels] = 0
+        depth = rows * columns
+        for panel in range(column_panels):
+            begin = np.int64(row[panel // channel_panels]) * channels + panel % channel_panels * tile_width(patch)
+            for p in range(b.panels):
+                out = ((group * column_panels + panel) * b.panels + p) * tile
+                multiply_tile(lines, p * depth * ROWS, turned, begin, position, 0, depth, sums, out, tile_width(patch))

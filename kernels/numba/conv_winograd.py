@@ -1,0 +1,195 @@
+"""Winograd's convolution, block of tiles by block of tiles, so that what is transformed is used while it is in cache.
+
+    forward           Y  = Aᵀ [Σ_c (G g Gᵀ) ⊙ (Bᵀ d B)] A
+    backward_input    d  = B [Σ_k (G g Gᵀ) ⊙ (A dY Aᵀ)] Bᵀ, added where tiles overlap
+    backward_weight   dg = Gᵀ [Σ_tiles (A dY Aᵀ) ⊙ (Bᵀ d B)] G
+
+The transformed weight is made once a call, in panels as `multiply_tile` reads them. Then each thread takes a block of
+tiles through all three steps by itself: it transforms the block, multiplies at each of the a·a points, and transforms
+back, without waiting for another thread and without writing a factor to memory. Threads share the blocks of tiles, and,
+where those are few, the panels of the result's channels; a block is then transformed once for each share. In
+backward_input a thread owns whole images, since tiles overlap there; in backward_weight it owns channels and sums over
+all tiles, RUN of them at a time for the rounding's sake.
+
+Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source. The transforms are in `transform`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from tinycnn.arrays import Array
+from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels.numba.compile import parallel_kernel
+from tinycnn.kernels.numba.threads import team
+from tinycnn.kernels.numba.tile import ROWS, tile_columns
+from tinycnn.kernels.numba.winograd_loops import correlate_share, pack_row, sum_share
+from tinycnn.kernels.numba.workspace import contiguous, empty
+from tinycnn.kernels.numpy.conv_winograd import Plan
+from tinycnn.kernels.numpy.winograd_transform import TILINGS, refusal
+
+__all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refusal"]
+
+FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
+LEAST, MOST = 64, 256  # tiles of a block
+
+
+class Layout(NamedTuple):
+    """A plan as numbers. K and C are those of one group; rows come before columns."""
+
+    N: int
+    groups: int
+    K: int
+    C: int
+    T: int  # tiles down and across an image
+    U: int
+    tiling: int
+    m: int
+    r: int
+    a: int
+    top: int  # padding before the first tile's input
+    left: int
+    rows: int  # cells of the input that are read
+    columns: int
+    first_p: int  # outputs that read a cell
+    end_p: int
+    first_q: int
+    end_q: int
+    first_r: int  # kernel cells that meet one
+    end_r: int
+    first_s: int
+    end_s: int
+
+    @property
+    def tiles(self) -> int:
+        """Of all images."""
+        return self.N * self.T * self.U
+
+
+LAYOUT = np.dtype([(name, np.int64) for name in Layout._fields])
+
+
+def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
+    """Y = Aᵀ [Σ_c (G g Gᵀ) ⊙ (Bᵀ d B)] A: (N, C, H, W) -> (N, K, P, Q)."""
+    return _forward(x, weight, bias, geometry, relu=False)
+
+
+def forward_relu(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
+    """max(Y + b, 0): (N, C, H, W) -> (N, K, P, Q)."""
+    return _forward(x, weight, bias, geometry, relu=True)
+
+
+def _forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, relu: bool) -> Array:
+    layout = layout_of(geometry)
+    y = empty(geometry.output_shape, x.dtype)
+    bias = np.zeros(geometry.K, x.dtype) if bias is None else contiguous(bias)
+    if (layout.end_p - layout.first_p, layout.end_q - layout.first_q) != (geometry.P, geometry.Q):
+        start = bias.reshape(-1, 1, 1)  # outputs that read no cell
+        y[...] = np.maximum(start, 0) if relu else start
+    _correlate(layout, contiguous(x), weight, bias, relu, y, backward=False)
+    return y
+
+
+def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
+    """D = B [Σ_k (G g Gᵀ) ⊙ (A dY Aᵀ)] Bᵀ: (N, K, P, Q) -> (N, C, H, W)."""
+    dx = empty(geometry.input_shape, grad.dtype)
+    dx.fill(0)
+    _correlate(layout_of(geometry), contiguous(grad), weight, np.empty(0, grad.dtype), False, dx, backward=True)
+    return dx
+
+
+def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
+    """Dg = Gᵀ [Σ_tiles (A dY Aᵀ) ⊙ (Bᵀ d B)] G: (N, K, P, Q) -> (K, C/G, R, S)."""
+    layout, width = layout_of(geometry), tile_columns(x.dtype)
+    dw = empty(geometry.weight_shape, x.dtype)
+    panels, column_panels = -(-layout.K // ROWS), -(-layout.C // width)
+    with team(geometry.multiply_adds, layout.groups * panels * column_panels) as threads:
+        across = min(column_panels, -(-threads // layout.groups))
+        down = min(panels, -(-threads // (layout.groups * across)))
+        share = -(-panels // down), -(-column_panels // across)
+        block = _block(layout, layout.K // down + layout.C // across, layout.tiles, width)
+        points = layout.a**2
+        sum_products(
+            contiguous(grad),
+            contiguous(x),
+            np.array([layout], LAYOUT),
+            down,
+            across,
+            empty((threads, points, share[0], block, ROWS), x.dtype),
+            empty((threads, points, share[1], block, width), x.dtype),
+            empty((threads, points, share[0], share[1], ROWS * width), x.dtype),
+            dw,
+        )
+    return dw
+
+
+def layout_of(geometry: ConvGeometry) -> Layout:
+    """The numbers of a geometry's plan."""
+    g, plan = geometry, Plan.of(geometry)
+    rows, columns, t = plan.rows, plan.columns, plan.tiling
+    return Layout(
+        g.N, g.groups, g.K // g.groups, g.C // g.groups, rows.tiles, columns.tiles,
+        TILINGS.index(t), t.m, t.r, t.a, rows.lead, columns.lead, rows.cells.stop, columns.cells.stop,
+        rows.outputs.start, rows.outputs.stop, columns.outputs.start, columns.outputs.stop,
+        rows.taps.start, rows.taps.stop, columns.taps.start, columns.taps.stop,
+    )  # fmt: skip
+
+
+def _correlate(
+    layout: Layout, source: Array, weight: Array, bias: Array, relu: bool, target: Array, backward: bool
+) -> None:
+    """Forward, or backward_input, which is the same with the channels' roles and the transforms exchanged."""
+    if not layout.tiles:
+        return
+    dtype, width, points = source.dtype, tile_columns(source.dtype), layout.a**2
+    depth, outer = (layout.K, layout.C) if backward else (layout.C, layout.K)
+    panels = -(-outer // ROWS)
+    with team(layout.tiles * layout.m**2 * layout.r**2 * layout.K * layout.C * layout.groups, 1 << 30) as threads:
+        block = _block(layout, depth + outer, -(-layout.tiles // threads), width)
+        images = -(-block // (layout.T * layout.U))  # of one range of tiles, where a thread must own whole images
+        step = images * layout.T * layout.U if backward else block
+        bounds = np.minimum(np.arange(0, layout.tiles + step, step), layout.tiles)
+        pieces = (len(bounds) - 1) * layout.groups
+        chunks = min(panels, -(-threads // pieces))
+        record = np.array([layout], LAYOUT)
+        factors = empty((points, layout.groups, panels, depth * ROWS), dtype)
+        factors[:, :, -1] = 0  # rows that no channel fills
+        pack(contiguous(weight), record, backward, factors)
+        correlate(
+            source, factors, bias, relu, record, bounds, chunks, backward,
+            empty((threads, points, block // width, depth * width), dtype),
+            empty((threads, points, -(-panels // chunks) * ROWS, block), dtype),
+            target,
+        )  # fmt: skip
+
+
+def _block(layout: Layout, channels: int, most: int, width: int) -> int:
+    """Tiles of a block: whole panels, and no more than there are."""
+    wanted = min(MOST, max(LEAST, FACTORS // (layout.a**2 * channels)))
+    return -(-max(1, min(wanted, most)) // width) * width
+
+
+@parallel_kernel
+def pack(weight, layouts, backward, factors):
+    """G g Gᵀ of every kernel, in panels of ROWS channels: of k for forward, of c for backward_input."""
+    for k in prange(len(weight)):
+        pack_row(weight, layouts, backward, factors, np.int64(k))
+
+
+@parallel_kernel
+def correlate(source, factors, bias, relu, layouts, bounds, chunks, backward, blocks, products, target):
+    """All blocks of tiles, shared among the threads."""
+    for thread in prange(len(blocks)):
+        correlate_share(
+            source, factors, bias, relu, layouts, bounds, chunks, backward, blocks, products, target, np.int64(thread)
+        )
+
+
+@parallel_kernel
+def sum_products(grad, source, layouts, down, across, lefts, rights, sums, dw):
+    """All of dw, the pairs of channels shared among the threads."""
+    for thread in prange(len(lefts)):
+        sum_share(grad, source, layouts, down, across, lefts, rights, sums, dw, np.int64(thread))

@@ -1,0 +1,107 @@
+"""Run a convolution's passes with the compiled loops of an algorithm: plan, take memory, call.
+
+An algorithm brings two compiled functions, `correlate` and `accumulate`; all that they need is made ready here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels.numba.correlation import (
+    Correlation,
+    add_up,
+    backward_correlations,
+    covers,
+    forward_correlation,
+    pack_weight,
+)
+from tinycnn.kernels.numba.threads import limit, team
+from tinycnn.kernels.numba.tile import ROWS, tile_columns
+from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
+
+DEPTH = 256  # rows of b that a tile sums over at once: with a float32 panel of a, 22 KiB of a 32 KiB L1
+Compiled = Callable[..., None]
+
+
+def forward(
+    correlate: Compiled, x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, relu: bool
+) -> Array:
+    """y = w ⋆ x + b, then max(y, 0) with ``relu``: (N, C, H, W) -> (N, K, P, Q)."""
+    y = empty(geometry.output_shape, x.dtype)
+    _run(correlate, forward_correlation(geometry, limit()), x, weight, bias, relu, y)
+    return y
+
+
+def backward_input(correlate: Compiled, grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
+    """dx[h, w] = Σ w[r, s] · dy where output and input meet: (N, K, P, Q) -> (N, C, H, W)."""
+    lattices = backward_correlations(geometry, limit())
+    dx = (empty if covers(lattices, geometry) else zeros)(geometry.input_shape, grad.dtype)
+    for lattice in lattices:
+        _run(correlate, lattice, grad, weight, None, False, dx)
+    return dx
+
+
+def _run(
+    correlate: Compiled,
+    correlation: Correlation,
+    source: Array,
+    weight: Array,
+    bias: Array | None,
+    relu: bool,
+    target: Array,
+) -> None:
+    b, dtype = correlation.bands, source.dtype
+    with team(b.work, b.items) as threads:
+        panels = empty((b.groups * b.panels, b.length * ROWS), dtype)
+        flat_weight = contiguous(weight).reshape(-1)
+        pack_weight(flat_weight, correlation.weight_strides, correlation.cell, correlation.record, panels)
+        correlate(
+            contiguous(source),
+            np.zeros(b.groups * b.M, dtype) if bias is None else contiguous(bias),
+            relu,
+            correlation.row,
+            correlation.record,
+            panels,
+            empty((threads, b.patch_cells), dtype),
+            empty((threads, DEPTH * tile_columns(dtype)), dtype),
+            empty((threads, b.panels * ROWS, b.positions), dtype),
+            target,
+        )
+
+
+def backward_weight(
+    accumulate: Compiled,
+    grad: Array,
+    x: Array,
+    geometry: ConvGeometry,
+    correlation: Correlation,
+    entry: Array,
+    scratch: int,
+) -> Array:
+    """dw[k, c, r, s] = Σ dy · x where output and input meet: (N, K, P, Q) -> (K, C/G, R, S).
+
+    ``entry`` says which (c, r, s) each column of the algorithm's sums is, or -1 where it is none; ``scratch`` is how
+    many numbers a thread needs beside the patch.
+    """
+    b, dtype = correlation.bands, x.dtype
+    width = tile_columns(dtype)
+    dw = empty(geometry.weight_shape, dtype)
+    with team(b.work, b.items) as threads:
+        sums = empty((threads, b.groups, len(entry) // width, b.panels, ROWS * width), dtype)
+        accumulate(
+            contiguous(grad),
+            contiguous(x),
+            correlation.row,
+            len(correlation.cell),
+            correlation.record,
+            empty((threads, b.patch_cells), dtype),
+            empty((threads, b.panels * ROWS * b.band_rows * b.band_columns), dtype),
+            empty((threads, scratch), dtype),
+            sums,
+        )
+        add_up(sums, entry, b.groups, b.M, dw.reshape(geometry.K, -1))
+    return dw

@@ -1,0 +1,144 @@
+"""The one inner loop: a small tile of a matrix product, held in vector registers.
+
+    out[i, j] += Σ_l a[l, i] · b[offset[l] + j]        i < ROWS, j < columns
+
+A core multiplies and adds two vectors a cycle, but only if its operands are in registers already: so ROWS x 2 vectors
+of sums stay in registers from the first l to the last, and are added to `out` then (sums of sums, whose rounding grows
+more slowly than that of one long sum). Each step loads two vectors of b, broadcasts ROWS numbers of a to whole vectors
+and makes 2 · ROWS fused multiply-adds of them, more than enough to hide the loads. `a` is packed, so that the ROWS
+numbers of one l lie side by side. Row l of `b` begins where `offset[l]` says: a packed column block of im2col and an
+image read in place by direct convolution are then the same to this loop.
+
+Numba's own loops cannot say "keep these in registers", so the loop is given as LLVM's instructions. It reads and writes
+without bounds checks: whole vectors, always. `multiply_tile_plainly` is what it computes, in Python.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tinycnn.kernels.numba.compile import HOST
+
+VECTOR_BYTES = 64 if HOST.get("avx512f") else 32 if HOST.get("avx2") else 16
+VECTORS = 2
+ROWS = 14 if VECTOR_BYTES == 64 else 6  # 28 or 12 sums, of 32 or 16 registers
+
+
+def tile_columns(dtype: Any) -> int:
+    """Columns of a tile: the numbers in two vectors."""
+    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+@intrinsic
+def multiply_tile(context, a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch):
+    """Add one tile of a product to ``out``, all arrays flat; row i of the tile starts at ``out_start + i * pitch``."""
+    integers = (a_start, b_start, offset_start, length, out_start, pitch)
+    if not all(isinstance(integer, types.Integer) for integer in integers):
+        return None
+    signature = types.void(a, types.intp, b, types.intp, offset, types.intp, types.intp, out, types.intp, types.intp)
+    return signature, _emit
+
+
+def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """The instructions: multiply and add for each l, then add the sums to ``out``."""
+    a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch = arguments
+    a_kind, _, b_kind, _, offset_kind, _, _, out_kind, _, _ = signature.args
+    size = a_kind.dtype.bitwidth // 8
+    lanes, integer = VECTOR_BYTES // size, length.type
+    vector = ir.VectorType(context.get_data_type(a_kind.dtype), lanes)
+    nothing, first_lane = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+    letter = f"llvm.fma.v{lanes}f{8 * size}"
+    multiply_add = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), letter)
+
+    def pointer(kind: Any, array: Any, start: Any) -> Any:
+        return builder.gep(context.make_array(kind)(context, builder, array).data, [start])
+
+    def vectors_at(base: Any) -> list[Any]:
+        places = [builder.gep(base, [integer(v * lanes)]) for v in range(VECTORS)]
+        return [builder.bitcast(place, vector.as_pointer()) for place in places]
+
+    def load(places: list[Any]) -> list[Any]:
+        return [builder.load(place, align=size) for place in places]
+
+    def broadcast(place: Any) -> Any:
+        return builder.shuffle_vector(
+            builder.insert_element(nothing, builder.load(place), ir.IntType(32)(0)), nothing, first_lane
+        )
+
+    a, b = pointer(a_kind, a, a_start), pointer(b_kind, b, b_start)
+    offset, out = pointer(offset_kind, offset, offset_start), pointer(out_kind, out, out_start)
+    rows = [vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))])) for i in range(ROWS)]
+    before, loop, after = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("after")
+    builder.branch(loop)
+
+    builder.position_at_end(loop)
+    step = builder.phi(integer)
+    step.add_incoming(integer(0), before)
+    sums = [[builder.phi(vector) for _ in row] for row in rows]
+    columns = load(vectors_at(builder.gep(b, [builder.load(builder.gep(offset, [step]))])))
+    panel = builder.gep(a, [builder.mul(step, integer(ROWS))])
+    added = []
+    for i in range(ROWS):
+        factor = broadcast(builder.gep(panel, [integer(i)]))
+        added.append([builder.call(multiply_add, [factor, columns[v], sums[i][v]]) for v in range(VECTORS)])
+        for v in range(VECTORS):
+            sums[i][v].add_incoming(ir.Constant(vector, None), before)
+            sums[i][v].add_incoming(added[i][v], loop)
+    following = builder.add(step, integer(1))
+    step.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, length), loop, after)
+
+    builder.position_at_end(after)
+    for row, totals in zip(rows, added, strict=True):
+        for place, already, total in zip(row, load(row), totals, strict=True):
+            builder.store(builder.fadd(already, total), place, align=size)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def copy_columns(context, source, start, out, out_start):
+    """Copy as many numbers as a tile has columns, whole vectors at a time."""
+    signature = types.void(source, types.intp, out, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, out, out_start = arguments
+        size = signature.args[0].dtype.bitwidth // 8
+        lanes = VECTOR_BYTES // size
+        vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), lanes)
+        for v in range(VECTORS):
+            places = []
+            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start)):
+                data = context.make_array(kind)(context, builder, array).data
+                index = builder.add(first, first.type(v * lanes))
+                places.append(builder.bitcast(builder.gep(data, [index]), vector.as_pointer()))
+            builder.store(builder.load(places[0], align=size), places[1], align=size)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def multiply_tile_plainly(
+    a: Any,
+    a_start: int,
+    b: Any,
+    b_start: int,
+    offset: Any,
+    offset_start: int,
+    length: int,
+    out: Any,
+    out_start: int,
+    pitch: int,
+) -> None:
+    """What `multiply_tile` computes."""
+    columns = tile_columns(out.dtype)
+    for step in range(length):
+        row = b_start + offset[offset_start + step]
+        for i in range(ROWS):
+            start = out_start + i * pitch
+            out[start : start + columns] += a[a_start + step * ROWS + i] * b[row : row + columns]

@@ -60,6 +60,11 @@ def watch(watcher: Callable[[Call], None]) -> Iterator[None]:
         _watchers.remove(watcher)
 
 
+def watching() -> bool:
+    """Whether anyone watches, and Functions that could be one must be run one by one."""
+    return bool(_watchers)
+
+
 def watched(function: Function, phase: str, run: Callable[..., Any], arguments: tuple[Array, ...]) -> Any:
     """Run one pass of a Function and report it to whoever watches."""
     if not _watchers:

@@ -29,7 +29,7 @@ class Convolution(Function):
         return self.geometry.multiply_adds
 
     def kernel(self, phase: str) -> Callable[..., Array]:
-        """The kernel of one pass, ``"forward"``, ``"backward_input"`` or ``"backward_weight"``."""
+        """The kernel of one pass, by its name in `tinycnn.backend.convolution`."""
         return convolution(self.kernels, self.algorithm, phase, self.geometry)
 
     def bias_gradient(self, grad: Array) -> tuple[()] | tuple[Array | None]:
@@ -290,6 +290,24 @@ def conv_transpose2d(
     return convolve(x, weight) if bias is None else convolve(x, weight, bias)
 
 
+def operands(
+    name: str, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> tuple[ConvGeometry, tuple[Tensor, ...]]:
+    """Check the arguments of a convolution called ``name``: its geometry, and x, weight and any bias as Tensors.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `conv2d`.
+    """
+    x = checks.image_batch(name, x)
+    weight = _weight(name, weight, "(K, C/groups, R, S)")
+    geometry = conv_geometry(name, x.shape, weight.shape, stride, padding, dilation, groups)
+    bias = checks.per_channel(name, "bias", bias, geometry.K, weight)
+    checks.same_dtype(name, input=x, weight=weight, bias=bias)
+    return geometry, (x, weight) if bias is None else (x, weight, bias)
+
+
 def _convolve(
     name: str,
     x: Any,
@@ -302,15 +320,10 @@ def _convolve(
     flip: bool,
     algorithm: str | None,
 ) -> Tensor:
-    x = checks.image_batch(name, x)
-    weight = _weight(name, weight, "(K, C/groups, R, S)")
-    geometry = conv_geometry(name, x.shape, weight.shape, stride, padding, dilation, groups)
-    bias = checks.per_channel(name, "bias", bias, geometry.K, weight)
-    checks.same_dtype(name, input=x, weight=weight, bias=bias)
+    geometry, (x, weight, *rest) = operands(name, x, weight, bias, stride, padding, dilation, groups)
     if flip:
         weight = getitem(weight, (slice(None), slice(None), slice(None, None, -1), slice(None, None, -1)))
-    convolve = Conv2d(geometry, current_algorithm() if algorithm is None else algorithm)
-    return convolve(x, weight) if bias is None else convolve(x, weight, bias)
+    return Conv2d(geometry, current_algorithm() if algorithm is None else algorithm)(x, weight, *rest)
 
 
 def _transposed_axis(length: int, kernel: int, stride: int, sides: tuple[int, ...], extra: int, dilation: int) -> Axis:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tinycnn.nn.fusion import run_as_one
 from tinycnn.nn.module import Module
 
 
 class Sequential(Module):
     """Pass the input through modules in order.
+
+    A Conv2d, a ReLU and perhaps a MaxPool2d in a row are run as one Function where the backend has a kernel for that,
+    which moves and keeps less memory and gives the same numbers bit for bit; see `tinycnn.functional.fused`. Where
+    something looks at what happens in between, each module is called as ever: while `tinycnn.hooks.watch` is in force,
+    for a module that has a hook, and for one of a class or with a ``forward`` of its own.
 
     Parameters
     ----------
@@ -47,8 +53,11 @@ class Sequential(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply each module to the result of the one before."""
-        for module in self:
-            x = module(x)
+        modules = tuple(self)
+        while modules:
+            fused = run_as_one(modules, x)
+            x, ran = fused if fused else (modules[0](x), 1)
+            modules = modules[ran:]
         return x
 
     def __iter__(self) -> Iterator[Module]:

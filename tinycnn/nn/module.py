@@ -104,6 +104,11 @@ class Module:
         hooks.append(hook)
         return HookHandle(hooks, hook)
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether a hook is registered on this module itself."""
+        return bool(vars(self).get("_forward_hooks") or vars(self).get("_forward_pre_hooks"))
+
     def children(self) -> Iterator[tuple[str, Module]]:
         """Names and modules directly below this one."""
         return ((name, value) for name, value in self._members() if isinstance(value, Module))

@@ -1,0 +1,54 @@
+"""Which layers in a row `Sequential` runs as one Function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeGuard, TypeVar
+
+from tinycnn.functional.fused import Pool, conv2d_relu
+from tinycnn.hooks import watching
+from tinycnn.nn.activation import ReLU
+from tinycnn.nn.convolution import Conv2d
+from tinycnn.nn.module import Module
+from tinycnn.nn.pooling import MaxPool2d
+from tinycnn.tensor import Tensor
+
+Layer = TypeVar("Layer", bound=Module)
+
+
+def run_as_one(modules: Sequence[Module], x: Any) -> tuple[Tensor, int] | None:
+    """Run the first two or three modules as one Function where they are Conv2d, ReLU and perhaps MaxPool2d.
+
+    A layer that is also used elsewhere makes no difference: here, nobody but the next layer gets what it returns.
+
+    Parameters
+    ----------
+    modules
+        Layers in the order they run.
+    x
+        What the first of them is given.
+
+    Returns
+    -------
+    tuple or None
+        The result and the number of modules that it is of; None where the first must be called by itself, because
+        these layers are others, because somebody looks at what passes between them, or for want of a kernel.
+    """
+    if len(modules) < 2 or watching():
+        return None
+    convolution, relu = modules[:2]
+    if not (_is_plain(convolution, Conv2d) and _is_plain(relu, ReLU)):
+        return None
+    pool, ran = None, 2
+    if len(modules) > 2:
+        third = modules[2]
+        if _is_plain(third, MaxPool2d) and not third.return_indices:
+            pool, ran = Pool(third.kernel_size, third.stride, third.padding, third.ceil_mode), 3
+    c = convolution
+    y = conv2d_relu(x, c.weight, c.bias, c.stride, c.padding, c.dilation, c.groups, pool=pool)
+    return None if y is None else (y, ran)
+
+
+def _is_plain(module: Module, kind: type[Layer]) -> TypeGuard[Layer]:
+    """Whether calling the module does what its class does, and nothing else happens."""
+    return type(module) is kind and not module.has_hooks and "forward" not in vars(module)

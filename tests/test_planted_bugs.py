@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests import test_choice as choice
 from tests import test_geometry as geometry
 from tests import test_geometry_messages as messages
 from tests import test_tuning as tuning
@@ -293,10 +294,10 @@ OPTIMISERS = [
 CHOICE = [
     Bug("a rule that chooses what cannot run",
         "kernels.choice:choose", "not (refusal and refusal(geometry))", "True",
-        tuning.test_no_rule_chooses_for_large_layers_what_cannot_run, ("stride", 2)),
+        choice.test_no_rule_chooses_for_large_layers_what_cannot_run, ("stride", 2)),
     Bug("the last rule that holds",
         "kernels.choice:choose", "in RULES[backend]", "in RULES[backend][::-1]",
-        tuning.test_a_rule_whose_algorithm_refuses_is_passed_over),
+        choice.test_a_rule_whose_algorithm_refuses_is_passed_over),
     Bug("a stored choice for all passes",
         "backend:_decided", ".get((phase, geometry), \"\")", ".get((\"forward\", geometry), \"\")",
         tuning.test_a_stored_choice_is_used_where_everything_is_as_it_was_measured, ("numpy",)),

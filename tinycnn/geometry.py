@@ -15,6 +15,7 @@ from tinycnn.arrays import Array
 
 Pair = tuple[int, int]
 Pads = tuple[int, int, int, int]  # top, bottom, left, right
+Numbers = tuple[int, int, int, int, int, int]  # what an Axis of a convolution is made of
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,14 @@ class ConvGeometry(WindowGeometry):
     K: int
     groups: int = 1
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: a table of algorithms is asked in every pass of every convolution."""
+        return hash((self.rows, self.columns, self.N, self.C, self.K, self.groups))
+
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
         """(N, C, H, W)."""
@@ -253,10 +262,16 @@ def conv_geometry(
         )
     stride, dilation = pair(name, "stride", stride), pair(name, "dilation", dilation)
     top, bottom, left, right = _conv_pads(name, padding, (R, S), stride, dilation)
-    rows = Axis(H, R, stride[0], top, bottom, dilation[0])
-    columns = Axis(W, S, stride[1], left, right, dilation[1])
-    _require_fit(name, "kernel", rows, columns, " or a smaller kernel")
-    return ConvGeometry(rows, columns, N, C, K, groups)
+    rows = (H, R, stride[0], top, bottom, dilation[0])
+    geometry = _conv_geometry(rows, (W, S, stride[1], left, right, dilation[1]), N, C, K, groups)
+    _require_fit(name, "kernel", geometry.rows, geometry.columns, " or a smaller kernel")
+    return geometry
+
+
+@lru_cache(maxsize=1024)
+def _conv_geometry(rows: Numbers, columns: Numbers, N: int, C: int, K: int, groups: int) -> ConvGeometry:
+    """One object for equal geometries, so that what one has worked out the next one need not."""
+    return ConvGeometry(Axis(*rows), Axis(*columns), N, C, K, groups)
 
 
 def pool_geometry(
@@ -295,13 +310,7 @@ def pool_geometry(
 
 
 def positive(name: str, argument: str, value: Any) -> int:
-    """Return ``value`` as an int of at least 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument and the value.
-    """
+    """Return ``value`` as an int of at least 1, or raise an error that names the argument and the value."""
     number = _integer(name, argument, value)
     if number < 1:
         raise ValueError(f"{name}: {argument} must be at least 1, got {value}")

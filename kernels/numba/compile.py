@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from llvmlite import binding
 
@@ -51,13 +51,16 @@ def _compiled(function: Kernel, parallel: bool) -> Kernel:
     folder = cache_folder(function.__module__.rpartition(".")[2])
     kept, config.CACHE_DIR = config.CACHE_DIR, folder
     try:
-        made: Kernel = numba.njit(cache=True, **options)(function)
+        made: Any = numba.njit(cache=True, **options)(function)
+        is_kept = made.stats.cache_path.startswith(folder)  # else beside the source, where it would be found stale
     except RuntimeError:  # no folder can be written
-        _say_that_nothing_is_kept(os.path.dirname(folder))
-        made = numba.njit(**options)(function)
+        is_kept = False
     finally:
         config.CACHE_DIR = kept
-    return made
+    if not is_kept:
+        _say_that_nothing_is_kept(os.path.dirname(folder))
+        made = numba.njit(**options)(function)
+    return cast(Kernel, made)
 
 
 @cache
@@ -71,15 +74,20 @@ def cache_folder(module: str) -> str:
 
 
 def _sources(module: str) -> set[str]:
-    """The source of a module here, and of all modules here that it names, directly or not."""
-    found: dict[str, str] = {}
-    waiting = [module]
+    """The source of a module here, and of all modules of kernels that it names, directly or not."""
+    found: dict[Path, str] = {}
+    waiting = [("numba", module)]
     while waiting:
-        name = waiting.pop()
-        path = Path(__file__).with_name(f"{name}.py")
-        if name not in found and path.exists():
-            found[name] = path.read_text(encoding="utf-8")
-            waiting += re.findall(rf"{re.escape(__package__)}\.(\w+)", found[name])
+        path = Path(__file__).parents[1].joinpath(*waiting.pop()).with_suffix(".py")
+        if path not in found and path.exists():
+            found[path] = path.read_text(encoding="utf-8")
+            named = re.findall(r"tinycnn\.kernels\.(\w+)(?:\.(\w+))?(?: import (\([^)]*\)|.*))?", found[path])
+            waiting += [
+                (package, name)
+                for package, inside, names in named
+                for name in (inside, *re.findall(r"\w+", names))
+                if name
+            ]
     return set(found.values())
 
 

@@ -26,7 +26,7 @@ from tinycnn.geometry import ConvGeometry
 from tinycnn.kernels.numba.compile import parallel_kernel
 from tinycnn.kernels.numba.threads import team
 from tinycnn.kernels.numba.tile import ROWS, tile_columns
-from tinycnn.kernels.numba.winograd_loops import correlate_share, pack_row, sum_share
+from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, pack_row, sum_share
 from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy.conv_winograd import Plan
 from tinycnn.kernels.numpy.winograd_transform import TILINGS, refusal
@@ -110,7 +110,8 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
         across = min(column_panels, -(-threads // layout.groups))
         down = min(panels, -(-threads // (layout.groups * across)))
         share = -(-panels // down), -(-column_panels // across)
-        block = _block(layout, layout.K // down + layout.C // across, layout.tiles, width)
+        # Whole RUNs, or what is summed in one go, and so the rounding, would depend on the number of threads.
+        block = _block(layout, layout.K // down + layout.C // across, layout.tiles, max(RUN, width))
         points = layout.a**2
         sum_products(
             contiguous(grad),

@@ -16,7 +16,7 @@ import numpy as np
 from tinycnn.arrays import Array
 
 SMALLEST = 1 << 15  # bytes; below, the allocator of NumPy keeps memory itself
-PATIENCE = 4096  # requests after which a buffer that nobody asked for again is given back; a VGG step makes hundreds
+PATIENCE = 2048  # requests after which a buffer that nobody asked for again is given back; a VGG step makes hundreds
 ALIGNMENT = 64  # bytes of a cache line
 
 
@@ -52,6 +52,8 @@ class Workspace:
             buffer = self._free(_rounded(needed))
             self._requests += 1
             buffer.last = self._requests
+            if self._requests % PATIENCE == 0:
+                self._give_back()
             return np.ndarray(shape, dtype, buffer.memory, buffer.start)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -59,6 +61,11 @@ class Workspace:
         array = self.empty(shape, dtype)
         array.fill(0)
         return array
+
+    def release(self) -> None:
+        """Let go of all buffers; arrays in use keep their memory by themselves."""
+        with self._lock:
+            self._buffers.clear()
 
     @property
     def bytes(self) -> int:
@@ -70,7 +77,6 @@ class Workspace:
         for buffer in buffers:
             if sys.getrefcount(buffer.memory) == 2:  # the buffer's own reference and this call's
                 return buffer
-        self._give_back()
         buffers.append(_Buffer(size))
         return buffers[-1]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinycnn as tc
+from tinycnn.backend import Kernels
 from tinycnn.storage import load_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,9 +130,10 @@ def test_a_report_that_cannot_be_written_is_told_and_the_run_is_safe(command, re
     assert re.search(rf"report.html could not be written .*: the run itself .* --resume '{folder}'' tries again", line)
 
 
-def test_an_algorithm_that_cannot_run_leaves_no_folder(refused, tmp_path):
+def test_an_algorithm_that_cannot_run_leaves_no_folder(refused, tmp_path, monkeypatch):
+    monkeypatch.setattr(Kernels, "algorithms", ("direct", "im2col"))  # a backend that lacks two
     line = refused("train", "--algorithm", "fft", "--out", tmp_path / "run")
-    assert "the numpy backend has no fft convolution; it has direct and im2col" in line
+    assert "backend has no fft convolution; it has direct and im2col" in line
     assert not (tmp_path / "run").exists()
 
 
@@ -154,3 +156,17 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, refused):
         process.kill()
         process.communicate()
     assert tc.training.Run.resume(folder).trainer.epochs == 0  # the lock went with the process
+
+
+def test_an_algorithm_that_cannot_run_one_of_the_layers_is_refused_before_a_folder_is_made(refused, tmp_path):
+    line = refused("train", "alexnet", "--algorithm", "winograd", "--out", tmp_path / "run")
+    assert re.search(
+        r"layer features\.0 of alexnet: winograd cannot run 11x11 over .*; direct, im2col and fft can$", line
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_algorithm_that_can_run_all_layers_trains(command, tmp_path):
+    outcome = command("train", "--algorithm", "winograd", "--epochs", 1, "--out", tmp_path / "run", "--json")
+    assert outcome.status == 0
+    assert outcome.json["recipe"]["algorithm"] == "winograd"

@@ -24,6 +24,16 @@ MODELS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _memory_given_back():
+    """The next model has other sizes, and two workers hold a model each."""
+    yield
+    if "numba" in tc.available_backends():
+        from tinycnn.kernels.numba.workspace import WORKSPACE
+
+        WORKSPACE.release()
+
+
 def torch_layer(layer):
     """The function of a layer in PyTorch, and the Parameters it uses as PyTorch tensors that share their memory."""
     f = torch.nn.functional

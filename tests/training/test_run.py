@@ -13,8 +13,13 @@ import pytest
 import tinycnn as tc
 from tests.training import few
 from tests.training.few import BATCHES, EPOCHS, StopAfter, metrics, outcome, recipe
+from tests.tuned import own_table
+from tinycnn import tuning
+from tinycnn.backend import forget_choices
 from tinycnn.data import DATA_SETS
+from tinycnn.geometry import conv_geometry
 from tinycnn.random import default_generator
+from tinycnn.threads import threads_of
 from tinycnn.training import Callback, EarlyStopping, Recipe, Run, Trainer, load_checkpoint
 from tinycnn.training import run as run_module
 from tinycnn.training.environment import differences, environment
@@ -294,10 +299,21 @@ def test_differences_are_told_of_what_is_new_too():
     assert differences(environment(), environment()) == []
 
 
+def test_that_other_algorithms_are_chosen_is_told(tmp_path):
+    layer = conv_geometry("conv2d", (32, 1, 32, 32), (6, 1, 5, 5))
+    with own_table():
+        Run.start(recipe(backend="numpy"), tmp_path / "run")
+        assert Run.resume(tmp_path / "run").changes == []
+        tuning.store("numpy", threads_of("numpy"), {("forward", layer): "direct"})
+        forget_choices()
+        (change,) = Run.resume(tmp_path / "run").changes
+    assert change.startswith("algorithms was rules and is tuned ")
+
+
 def test_the_environment_goes_into_json_as_it_is():
     found = environment()
     assert json.loads(json.dumps(found)) == found
-    assert {"tinycnn", "python", "numpy", "blas", "threads", "machine"} == found.keys()
+    assert {"tinycnn", "python", "numpy", "blas", "threads", "machine", "algorithms"} == found.keys()
     tc.set_num_threads(1)
     assert environment()["threads"] == 1
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as json_format
 from importlib.metadata import packages_distributions, version
+from typing import Any
 
-from tinycnn.backend import available_backends, load_kernels
+from tinycnn import tuning
+from tinycnn.backend import algorithm_table, available_backends, load_kernels
 from tinycnn.cli.status import DONE
 from tinycnn.data import data_directory
 from tinycnn.threads import cores
@@ -16,7 +18,7 @@ PASSES = ("_forward", "_backward")
 
 
 def info(*, json: bool = False) -> int:
-    """Show versions, the BLAS and its threads, the backends, and which of them has which kernel.
+    """Show versions, the BLAS and its threads, the backends, which of them has which kernel, and any tuned table.
 
     Parameters
     ----------
@@ -26,9 +28,11 @@ def info(*, json: bool = False) -> int:
     surroundings = environment() | {"cores": cores(), "data": str(data_directory())}
     distributions = packages_distributions()
     optional = {name: version(distributions[name][0]) if name in distributions else None for name in OPTIONAL}
-    kernels = _kernels()
+    kernels, tuned = _kernels(), _tuned()
     for name, value in surroundings.items():
         print(f"{name:10} {value}")
+    counts = [f"{count} passes for {where}" for where, count in tuned["stored"].items()]
+    print("tuned     ", f"{', '.join(counts) or 'nothing for this machine'}, in {tuned['path']}")
     print("optional  ", ", ".join(f"{name} {found or 'not installed'}" for name, found in optional.items()))
     backends = available_backends()
     width = max(map(len, kernels))
@@ -37,8 +41,18 @@ def info(*, json: bool = False) -> int:
         marks = [("yes" if name in having else "numpy's").ljust(len(name)) for name in backends]
         print(f"{kernel:{width}}  {'  '.join(marks)}".rstrip())
     if json:
-        print(json_format.dumps(surroundings | {"optional": optional, "backends": backends, "kernels": kernels}))
+        found = {"tuned": tuned, "optional": optional, "backends": backends, "kernels": kernels}
+        print(json_format.dumps(surroundings | found))
     return DONE
+
+
+def _tuned() -> dict[str, Any]:
+    """Where `tinycnn bench tune` stores, what there is for this machine, and whether it is in use as things stand."""
+    stored = {
+        f"{backend} on {threads} thread{'s' if threads > 1 else ''}": count
+        for (backend, threads), count in tuning.stored_here().items()
+    }
+    return {"path": str(tuning.table_path()), "in_use": algorithm_table().startswith("tuned"), "stored": stored}
 
 
 def _kernels() -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
+from tinycnn.cli.bench import bench
 from tinycnn.cli.evaluate import evaluate
 from tinycnn.cli.gradcheck import gradcheck
 from tinycnn.cli.info import info
@@ -34,6 +35,7 @@ app = App(
 )
 for command in (train, evaluate, predict, summary, gradcheck, info):
     app.command(command)
+app.command(bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

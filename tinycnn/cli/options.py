@@ -18,6 +18,11 @@ def whole_number(kind: Any, tokens: Sequence[Token]) -> int:
         raise ValueError(f"expected a whole number such as 12, got {token.value!r}") from None
 
 
+def whole_numbers(kind: Any, tokens: Sequence[Token]) -> list[int]:
+    """Ints from the words of an option that may be given several times."""
+    return [whole_number(kind, [token]) for token in tokens]
+
+
 def number(kind: Any, tokens: Sequence[Token]) -> float:
     """A float from a word such as 0.1."""
     (token,) = tokens
@@ -36,5 +41,6 @@ def place(kind: Any, tokens: Sequence[Token]) -> Path:
 
 
 Whole = Annotated[int, Parameter(converter=whole_number)]
+WholeNumbers = Annotated[list[int], Parameter(converter=whole_numbers)]
 Number = Annotated[float, Parameter(converter=number)]
 Place = Annotated[Path, Parameter(converter=place)]

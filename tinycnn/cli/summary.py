@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json as json_format
 from dataclasses import asdict
-from pathlib import Path
 
 from tinycnn import inspect
+from tinycnn.cli.network import network_of
 from tinycnn.cli.options import Whole
 from tinycnn.cli.status import DONE
-from tinycnn.models import ARCHITECTURES, architecture
-from tinycnn.nn import Module
-from tinycnn.training import load_checkpoint
 from tinycnn.wording import readable_bytes
 
 
@@ -32,7 +29,7 @@ def summary(model: str = "lenet5", *, batch_size: Whole = 64, json: bool = False
     """
     if batch_size < 1:
         raise ValueError(f"--batch-size must be at least 1, got {batch_size}")
-    network, shape = _network(model)
+    network, shape, _ = network_of(model)
     found = inspect.summary(network, shape)
     memory = found.memory(batch_size)
     print(found)
@@ -44,11 +41,3 @@ def summary(model: str = "lenet5", *, batch_size: Whole = 64, json: bool = False
         bytes_held = {"batch_size": batch_size, **asdict(memory), "total": memory.total}
         print(json_format.dumps({"model": model, "input": shape, "layers": layers, **totals, "memory": bytes_held}))
     return DONE
-
-
-def _network(name: str) -> tuple[Module, tuple[int, int, int]]:
-    if name not in ARCHITECTURES and Path(name).exists():
-        checkpoint = load_checkpoint(name)
-        return checkpoint.build(), checkpoint.recipe.architecture.input_shape
-    found = architecture(name)
-    return found.build(), found.input_shape

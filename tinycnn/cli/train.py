@@ -74,7 +74,7 @@ def train(
     backend
         Kernels to run on; see tinycnn info.
     algorithm
-        Of the convolutions: auto, im2col or direct.
+        Of the convolutions: auto (by layer and pass; see tinycnn bench tune), direct, im2col, winograd or fft.
     threads
         Of the matrix products.
     json

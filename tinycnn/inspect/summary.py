@@ -1,6 +1,7 @@
 """What a model is made of and what it costs: sizes, parameters, multiply-adds, receptive field, memory, layer by layer.
 
 The figures are read off one forward pass of one image, so they are what the engine does and not a second description.
+Layers are run one by one for it; what `tinycnn.nn.Sequential` otherwise runs as one Function keeps less than the sum.
 """
 
 from __future__ import annotations

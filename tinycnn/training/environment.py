@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.backend import algorithm_table
 from tinycnn.threads import num_threads
 from tinycnn.version import __version__
 
 
 def environment() -> dict[str, Any]:
-    """Versions of tinycnn, Python and NumPy, the BLAS that NumPy calls and its threads, and the processor's kind.
+    """Versions of tinycnn, Python and NumPy, the BLAS, threads, the processor's kind, and what chooses algorithms.
 
     The BLAS is told with the family of processors whose kernels it has chosen, for they round differently.
     """
@@ -28,6 +29,7 @@ def environment() -> dict[str, Any]:
         "blas": ", ".join(names) or "unknown",
         "threads": num_threads(),
         "machine": platform.machine(),
+        "algorithms": algorithm_table(),
     }
 
 

@@ -17,9 +17,11 @@ from time import monotonic
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.backend import load_kernels, require_algorithm, use_algorithm, use_backend
+from tinycnn.backend import convolution, load_kernels, require_algorithm, use_algorithm, use_backend
 from tinycnn.data import DataLoader
 from tinycnn.data.sets import hold_out
+from tinycnn.inspect.convolutions import convolutions
+from tinycnn.nn import Module
 from tinycnn.optim import SGD, CosineAnnealingLR
 from tinycnn.random import manual_seed
 from tinycnn.storage import PARTIAL, write_text
@@ -75,10 +77,12 @@ class Run:
         use_backend(recipe.backend)
         if recipe.algorithm != "auto":
             require_algorithm(load_kernels(recipe.backend), recipe.algorithm)
-        use_algorithm(recipe.algorithm)
         set_num_threads(min(recipe.threads, cores()))
         manual_seed(recipe.seed)
         model = recipe.architecture.build(num_classes=len(recipe.data_set.classes))
+        if recipe.algorithm != "auto":
+            _require_that_it_can_run(recipe, model)
+        use_algorithm(recipe.algorithm)
         optimizer = SGD(model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
         stopping = [EarlyStopping(recipe.patience)] if recipe.patience else []
         self.trainer = Trainer(
@@ -315,6 +319,17 @@ class _Saving(Callback):
     def _save(self) -> None:
         self.run.save()
         self.saved_at = monotonic()
+
+
+def _require_that_it_can_run(recipe: Recipe, model: Module) -> None:
+    """Refuse an algorithm that cannot run one of the model's layers, before a folder is made."""
+    with use_backend("numpy"), use_algorithm("auto"):  # where nothing need be compiled to find out
+        found = convolutions(model, recipe.architecture.input_shape)
+    for (layer, *_), geometry, _ in found:
+        try:
+            convolution(load_kernels(recipe.backend), recipe.algorithm, "forward", geometry)
+        except ValueError as error:
+            raise ValueError(f"layer {layer} of {recipe.model}: {error}") from None
 
 
 def loader_for_test(recipe: Recipe) -> DataLoader:

@@ -1,0 +1,101 @@
+"""How long one pass of one convolution takes: an estimate from a part of it, then measurements in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.backend import Kernels, convolution
+from tinycnn.geometry import ConvGeometry
+
+PROBE = 0.05  # seconds that a part must take for the whole to be estimated from it
+SAMPLE = 0.005  # seconds that a sample takes at the least, by as many calls as that needs
+STEP = 4  # by how much the next part is larger
+
+
+class Operands(NamedTuple):
+    """Random float32 arrays that a convolution's passes take."""
+
+    x: Array
+    weight: Array
+    bias: Array
+    grad: Array
+
+    @classmethod
+    def of(cls, geometry: ConvGeometry) -> Operands:
+        """Arrays of a geometry's shapes."""
+        rng = np.random.default_rng(0)
+        shapes = geometry.input_shape, geometry.weight_shape, (geometry.K,), geometry.output_shape
+        return cls(*(rng.random(shape, np.float32) - np.float32(0.5) for shape in shapes))
+
+
+def bind(kernels: Kernels, algorithm: str, phase: str, geometry: ConvGeometry, arrays: Operands) -> Callable[[], Any]:
+    """One pass as a function without arguments."""
+    kernel = convolution(kernels, algorithm, phase, geometry)
+    x, weight, bias, grad = arrays
+    if phase == "forward":
+        return lambda: kernel(x, weight, bias, geometry)
+    first, second = (grad, weight) if phase == "backward_input" else (grad, x)
+    return lambda: kernel(first, second, geometry)
+
+
+def estimate(kernels: Kernels, algorithm: str, phase: str, geometry: ConvGeometry) -> float:
+    """Seconds of one call, from the smallest part of the images and output channels that takes some time.
+
+    It is too high rather than too low where work is shared by all channels or images, such as transforming the weight.
+    """
+    for part in _parts(geometry):
+        run = bind(kernels, algorithm, phase, part, Operands.of(part))
+        start = perf_counter()
+        run()
+        if perf_counter() - start > PROBE or part == geometry:  # the first call may have compiled, or been unlucky
+            taken = sample(run)
+            if taken > PROBE or part == geometry:
+                return taken * geometry.multiply_adds / part.multiply_adds
+    raise AssertionError
+
+
+def _parts(geometry: ConvGeometry) -> list[ConvGeometry]:
+    """Ever larger parts of a convolution, the last being all of it: one image and few kernels first."""
+    found, kernels, images = [geometry], geometry.K // geometry.groups, geometry.N
+    while images > 1 or kernels > 1:
+        if images > 1:
+            images = max(1, images // STEP)
+        else:
+            kernels = max(1, kernels // STEP)
+        found.append(replace(geometry, N=images, K=kernels * geometry.groups))
+    return found[::-1]
+
+
+def sample(run: Callable[[], Any], calls: int = 1) -> float:
+    """Seconds of one call, over so many."""
+    start = perf_counter()
+    for _ in range(calls):
+        run()
+    return (perf_counter() - start) / calls
+
+
+def calls_for(seconds: float) -> int:
+    """How many calls make a sample."""
+    return max(1, round(SAMPLE / max(seconds, 1e-7)))
+
+
+def measure_in_turn(runs: Sequence[Callable[[], Any]], repeat: int) -> list[list[float]]:
+    """Seconds of each function, so many samples of each, all of them taking turns after a call to warm up."""
+    calls = [calls_for(min(sample(run), sample(run))) for run in runs]
+    rounds = [[sample(run, count) for run, count in zip(runs, calls, strict=True)] for _ in range(repeat)]
+    return [list(column) for column in zip(*rounds, strict=True)]
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, median(values), high

@@ -1,0 +1,8 @@
+"""``tinycnn bench COMMAND``: measure on your own machine, one file per command."""
+
+from cyclopts import App
+
+from tinycnn.cli.bench.tune import tune
+
+bench = App(name="bench", help="Measure on this machine, and let tinycnn use what was found.")
+bench.command(tune)

@@ -16,6 +16,7 @@ Goto, van de Geijn (2008), Anatomy of High-Performance Matrix Multiplication, wi
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -141,23 +142,34 @@ def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, all_co
     _, _, column_panels, _, tile = all_sums.shape
     b, patch, lines, packed = bands[0], patches[thread], all_lines[thread], all_columns[thread]
     width = tile_width(patch)
-    position = np.empty(b.band_rows * b.band_columns, np.uint64)
-    begin = np.empty(width, np.uint64)
-    packed_row = np.arange(len(position)) * width
+    packed_row = np.arange(b.band_rows * b.band_columns) * width
     sums = all_sums[thread].reshape(-1)
     sums[:] = 0
     for item in share(b.items, thread, len(patches)):
         n, group, i, j, rows, columns = locate(item, b)
         copy_patch(source, n, group, i, j, b, patch)
         pack_gradient(grad, n, group, i, j, rows, columns, b, lines)
-        list_positions(rows, columns, b.width, position)
-        depth = rows * columns
+        step = max(1, DEPTH // columns)  # rows of outputs whose packed columns stay in L1
         for panel in range(column_panels):
-            for column in range(width):
-                begin[column] = row[min(panel * width + column, b.length - 1)]  # beyond the last: left out by add_up
-            for at in range(depth):
-                for column in range(width):
-                    packed[np.uint64(at * width + column)] = patch[begin[column] + position[at]]
-            for p in range(b.panels):
-                out = ((group * column_panels + panel) * b.panels + p) * tile
-                multiply_tile(lines, p * depth * ROWS, packed, 0, packed_row, 0, depth, sums, out, width)
+            for y in range(0, rows, step):
+                part = min(step, rows - y)
+                unfold_turned(patch, row, panel * width, y, part, columns, b, packed)
+                for p in range(b.panels):
+                    line = (p * rows + y) * columns * ROWS
+                    out = ((group * column_panels + panel) * b.panels + p) * tile
+                    multiply_tile(lines, line, packed, 0, packed_row, 0, part * columns, sums, out, width)
+
+
+@inlined
+def unfold_turned(
+    patch: Array, row: Array, first: int, top: int, rows: int, columns: int, b: Any, packed: Array
+) -> None:
+    """Build a panel of the turned column matrix: packed[position, column] = patch[row[first + column] + position]."""
+    width = tile_width(patch)
+    for column in range(width):
+        begin = np.int64(row[min(first + column, b.length - 1)])  # columns beyond the last are left out by add_up
+        for y in range(rows):
+            start = begin + (top + y) * b.width
+            line = patch[start : start + columns]
+            for x in range(columns):
+                packed[np.uint64((y * columns + x) * width + column)] = line[x]

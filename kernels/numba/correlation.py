@@ -27,7 +27,7 @@ from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.tile import ROWS, VECTOR_BYTES, VECTORS
 
-POSITIONS = 256  # output positions of a band, at most
+POSITIONS = 1024  # output positions of a band, at most
 SUMS = 1 << 16  # numbers of the result that a band computes, at most: 256 KiB in float32, half of a small L2
 
 
@@ -153,6 +153,7 @@ def _correlation(
     across = -(-columns.out // -(-columns.out // most))  # of equal bands, none longer than most
     share = -(-g.N * g.groups * rows.out // threads)  # rows of output for each thread
     down = max(1, min(most // across, rows.out, share))
+    down = -(-rows.out // -(-rows.out // down))
     patch = down + rows.spread, across + columns.spread
     first = min(rows.taps), min(columns.taps)
     grid = -(-rows.out // down), -(-columns.out // across)
@@ -289,9 +290,13 @@ def pack_gradient(
     for k in range(b.panels * ROWS):
         start = k // ROWS * rows * columns * ROWS + k % ROWS
         for y in range(rows):
-            for x in range(columns):
-                value = grad[n, group * b.M + k, i + y, j + x] if k < b.M else 0
-                lines[start + (y * columns + x) * ROWS] = value
+            if k < b.M:
+                line = grad[n, group * b.M + k, i + y, j : j + columns]
+                for x in range(columns):
+                    lines[np.uint64(start + (y * columns + x) * ROWS)] = line[x]
+            else:
+                for x in range(columns):
+                    lines[np.uint64(start + (y * columns + x) * ROWS)] = 0
 
 
 @parallel_kernel

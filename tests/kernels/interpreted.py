@@ -1,0 +1,81 @@
+"""The compiled convolutions as plain Python: the same loops, run by the interpreter, so that a line can be replaced."""
+
+import sys
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinycnn.kernels.numba import correlation, threads, transform
+from tinycnn.kernels.numba.tile import copy_columns, multiply_tile, multiply_tile_plainly, tile_columns
+
+
+def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch):
+    """What `multiply_tile` computes, of arrays of any shape."""
+    a, b, out = (array.reshape(-1) for array in (a, b, out))
+    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch)
+
+
+def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step):
+    """What `multiply_lines` computes."""
+    values = transform.MATRICES[matrix].astype(source.dtype)
+    columns = tile_columns(source.dtype)
+    lines = [source[start + j * step : start + j * step + columns].copy() for j in range(values.shape[1])]
+    for i, row in enumerate(values):
+        total = sum(value * line for value, line in zip(row, lines, strict=True))
+        out[out_start + i * out_step : out_start + i * out_step + columns] = total
+
+
+def copy_columns_plainly(source, start, out, out_start):
+    """What `copy_columns` does."""
+    columns = tile_columns(out.dtype)
+    out[out_start : out_start + columns] = source[start : start + columns]
+
+
+INTRINSICS = {
+    multiply_tile: multiply_flat_tile,
+    transform.multiply_lines: multiply_lines_plainly,
+    copy_columns: copy_columns_plainly,
+}
+
+
+def with_attributes(loop: Callable[..., None]) -> Callable[..., None]:
+    """The loop, given each record as Numba gives it: with its fields as attributes, one called T among them."""
+
+    def run(*arguments: Any) -> None:
+        loop(*(records(a) if getattr(getattr(a, "dtype", None), "names", None) else a for a in arguments))
+
+    def records(array: Any) -> list[Any]:
+        return [namedtuple("Record", array.dtype.names)(*record) for record in array.tolist()]
+
+    return run
+
+
+@contextmanager
+def interpreted() -> Iterator[None]:
+    """Let Python run all loops of the convolutions until the end of the block."""
+    plain = {id(intrinsic): twin for intrinsic, twin in INTRINSICS.items()}
+    cached = correlation.forward_correlation, correlation.backward_correlations
+    for plan in cached:
+        plan.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in list(sys.modules.items()):
+            if name.startswith("tinycnn.kernels.numba"):
+                for decorator in {"kernel", "parallel_kernel", "inlined"} & vars(module).keys():
+                    patch.setattr(module, decorator, lambda function: function)  # a line replaced stays Python too
+                for attribute, value in list(vars(module).items()):
+                    if hasattr(value, "py_func") and id(value) not in plain:
+                        is_parallel = value.targetoptions.get("parallel")
+                        plain[id(value)] = with_attributes(value.py_func) if is_parallel else value.py_func
+                    if id(value) in plain:
+                        patch.setattr(module, attribute, plain[id(value)])
+        patch.setattr(threads, "_limit", [3])  # of which each does its share when its turn comes
+        patch.setattr(threads, "GRAIN", 1)
+        patch.setattr(threads, "set_num_threads", lambda count: None)
+        with np.errstate(all="ignore"):  # numbers beyond a band's are computed with the rest, and read by nobody
+            yield
+    for plan in cached:
+        plan.cache_clear()

@@ -1,0 +1,118 @@
+"""The instructions of a tile and of Winograd's transforms by themselves, against what they are said to compute."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from tests.cases import normal
+from tests.kernels.tile_calls import lines_of, run_copy, run_tile
+from tests.kernels.truth import DTYPES
+from tinycnn.kernels.numba import transform
+from tinycnn.kernels.numba.tile import ROWS, VECTOR_BYTES, VECTORS, multiply_tile_plainly, tile_columns
+from tinycnn.kernels.numpy.conv_winograd import _both_sides
+from tinycnn.kernels.numpy.winograd_transform import TILINGS
+from tinycnn.kernels.numpy.winograd_transform import transform as matrices
+
+EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+SIDES = {
+    "input_factors": lambda t: t.BT,
+    "input_gradient": lambda t: t.BT.T,
+    "outputs": lambda t: t.AT,
+    "output_factors": lambda t: t.AT.T,
+    "weight_factors": lambda t: t.G,
+    "weight_gradient": lambda t: t.G.T,
+}
+
+
+@EVERY_DTYPE
+def test_a_tile_holds_two_vectors_of_columns(dtype):
+    assert tile_columns(dtype) * np.dtype(dtype).itemsize == VECTORS * VECTOR_BYTES
+    assert 2 * ROWS in (12, 28)
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("pitch", [0, 1, 37], ids=["side by side", "odd", "wide"])
+@pytest.mark.parametrize("length", [1, 2, 7, 300])
+@pytest.mark.parametrize("starts", [(0, 0, 0, 0), (1, 3, 2, 5), (5, 1, 7, 3)], ids=["zero", "odd", "odder"])
+def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, dtype):
+    columns = tile_columns(dtype)
+    pitch += columns
+    a_start, b_start, offset_start, out_start = starts
+    a = normal(1, a_start + length * ROWS + 3, dtype=dtype)
+    offset = np.random.default_rng(2).integers(0, 400, offset_start + length + 1)  # rows overlap, in no order
+    b = normal(3, b_start + 400 + columns + 3, dtype=dtype)
+    out = normal(4, out_start + ROWS * pitch + 5, dtype=dtype)
+    given = [array.tobytes() for array in (a, b, offset)]
+    expected, size = out.astype(np.float64), np.abs(out.astype(np.float64))
+    where = (a_start, length, b_start, offset_start, out_start)
+
+    def plainly(a, b, made):
+        # The twin counts its columns by the dtype of out, so it is given float64 as a view of so many columns.
+        for step in range(length):
+            row = b_start + offset[offset_start + step]
+            for i in range(ROWS):
+                begin = out_start + i * pitch
+                made[begin : begin + columns] += a[a_start + step * ROWS + i] * b[row : row + columns]
+
+    plainly(a.astype(np.float64), b.astype(np.float64), expected)
+    plainly(abs(a).astype(np.float64), abs(b).astype(np.float64), size)
+    twin = out.copy()
+    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, twin, out_start, pitch)
+    run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch)
+    allowed = (2 + np.sqrt(length)) * np.finfo(dtype).eps * size
+    assert (abs(out - expected) <= allowed).all(), where
+    assert (abs(twin - expected) <= allowed).all(), where
+    touched = np.zeros(out.size, bool)
+    for i in range(ROWS):
+        touched[out_start + i * pitch : out_start + i * pitch + columns] = True
+    assert (out[~touched] == expected[~touched]).all(), "a number beside the tile was changed"
+    assert [array.tobytes() for array in (a, b, offset)] == given
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("number", [0, 4, 8, 11, 14, 17])
+def test_lines_are_multiplied_by_the_matrix_at_any_start_and_distance(number, dtype):
+    matrix, columns = transform.MATRICES[number].astype(np.float64), tile_columns(dtype)
+    m, n = matrix.shape
+    source, out = normal(1, 7 + n * (columns + 5), dtype=dtype), normal(2, 3 + m * (columns + 1), dtype=dtype)
+    before = out.copy()
+    lines_of(number)(source, 7, columns + 5, out, 3, columns + 1)
+    taken = source[7:].reshape(n, columns + 5)[:, :columns].astype(np.float64)
+    made = out[3:].reshape(m, columns + 1)
+    expected, size = matrix @ taken, abs(matrix) @ abs(taken)
+    assert (abs(made[:, :columns] - expected) <= 4 * np.finfo(dtype).eps * size).all()
+    assert (made[:, columns] == before[3:].reshape(m, columns + 1)[:, columns]).all()
+    assert (out[:3] == before[:3]).all()
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("t", TILINGS, ids=[f"F({t.m}, {t.r})" for t in TILINGS])
+@pytest.mark.parametrize("side", SIDES)
+def test_a_transform_from_both_sides_is_its_plain_twin(side, t, dtype):
+    matrix, columns = SIDES[side](matrices(t.m, t.r)), tile_columns(dtype)
+    m, n = matrix.shape
+    tiles = normal(1, n, n, columns, dtype=dtype)
+    down, across = n * (columns + 2), columns + 2
+    source = np.full(3 + n * down, np.nan, dtype)
+    source[3:].reshape(n, n, columns + 2)[:, :, :columns] = tiles
+    between = np.full(m * n * columns, np.nan, dtype)
+    out = np.full(5 + m * m * (columns + 1), np.nan, dtype)
+    getattr(transform, side)(TILINGS.index(t), source, 3, down, across, between, out, 5, columns + 1)
+    made = out[5:].reshape(m, m, columns + 1)
+    expected = _both_sides(matrix, tiles.astype(np.float64))
+    size = _both_sides(abs(matrix), abs(tiles).astype(np.float64))
+    assert (abs(made[:, :, :columns] - expected) <= 8 * np.finfo(dtype).eps * size).all()
+    assert np.isnan(made[:, :, columns]).all()
+    assert np.isnan(out[:5]).all()
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize(("start", "out_start"), [(0, 0), (1, 3), (7, 5)])
+def test_as_many_numbers_are_copied_as_a_tile_has_columns(start, out_start, dtype):
+    columns = tile_columns(dtype)
+    source, out = normal(1, start + columns + 2, dtype=dtype), normal(2, out_start + columns + 2, dtype=dtype)
+    expected = out.copy()
+    expected[out_start : out_start + columns] = source[start : start + columns]
+    run_copy(source, start, out, out_start)
+    np.testing.assert_array_equal(out, expected)

@@ -1,0 +1,165 @@
+"""Planted bugs in the compiled convolutions: in the plans, and in the loops, which Python runs here as they stand."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from tests.kernels import test_every_convolution as every
+from tests.kernels import test_numba_memory as memory
+from tests.kernels import test_workspace as workspace
+from tests.kernels.interpreted import interpreted
+from tests.kernels.truth import DTYPES, Drawn, Truth, assert_true
+from tests.planted_bugs import Bug, assert_caught, rows
+from tinycnn.geometry import Axis, ConvGeometry
+from tinycnn.kernels.numba import conv_im2col, correlation
+from tinycnn.kernels.numpy import conv_im2col as plain
+
+EVERYDAY = ConvGeometry(Axis(9, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 4, 9)
+LATTICES = ConvGeometry(Axis(13, 4, 2, 3, 1, 3), Axis(17, 3, 3, 2, 0, 2), 2, 4, 6, 2)
+GAPS = every.SPECIAL["gaps"]
+LONG_ROW = every.SPECIAL["one long row"]
+NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
+MISSED = ConvGeometry(Axis(5, 3, 1, 4, 4), Axis(6, 3, 1, 0, 3), 2, 3, 4)
+
+
+def check(algorithm: str, geometry: ConvGeometry, dtype=np.float32) -> None:
+    """One algorithm of numba's over one geometry."""
+    for cached in (correlation.forward_correlation, correlation.backward_correlations):
+        cached.cache_clear()  # what right code has planned would hide the wrong code
+    try:
+        assert_true(Truth(Drawn(geometry, seed=8), dtype, plain), "numba", algorithm)
+    finally:
+        for cached in (correlation.forward_correlation, correlation.backward_correlations):
+            cached.cache_clear()
+
+
+def in_memory_full_of_nan(module, geometry) -> None:
+    """One algorithm over one geometry, with guards."""
+    for cached in (correlation.forward_correlation, correlation.backward_correlations):
+        cached.cache_clear()
+    memory.assert_the_same_in_memory_full_of_nan(module, geometry, np.float32)
+
+
+# fmt: off
+PLANS = [
+    Bug("forward reads as if there were no padding",
+        "kernels.numba.correlation:_forward_side", " - axis.lead", "", check, ("im2col", EVERYDAY)),
+    Bug("dilation taken for 1",
+        "kernels.numba.correlation:_forward_side", "r * axis.dilation", "r", check, ("direct", LATTICES)),
+    Bug("kernel not turned in dx",
+        "kernels.numba.correlation:_backward_side", "axis.lead - r * axis.dilation",
+        "axis.lead - (axis.kernel - 1 - r) * axis.dilation", check, ("direct", EVERYDAY)),
+    Bug("all kernel cells in each lattice of dx",
+        "kernels.numba.correlation:_backward_side", "if shift % axis.stride == 0", "", check, ("im2col", LATTICES)),
+    Bug("lattices of dx without their origin",
+        "kernels.numba.correlation:_backward_side", "origin + axis.lead", "axis.lead", check, ("direct", LATTICES)),
+    Bug("rows and columns of the lattices exchanged",
+        "kernels.numba.correlation:_correlation", "below % rows.reach * columns.reach",
+        "below % rows.reach * rows.reach", check, ("im2col", LATTICES), (AssertionError, IndexError)),
+    Bug("cells that no output read are left as they were",
+        "kernels.numba.correlation:covers", "g.H * g.W", "sum(c.bands.P * c.bands.Q for c in correlations)",
+        in_memory_full_of_nan, (conv_im2col, GAPS)),
+    Bug("weight of the channel for that of the kernel in dx",
+        "kernels.numba.correlation:backward_correlations", "g.R * g.S, channels * g.R * g.S)",
+        "channels * g.R * g.S, g.R * g.S)", check, ("im2col", ConvGeometry(Axis(6, 3), Axis(7, 3), 1, 3, 3))),
+    Bug("weight of the first group for all",
+        "kernels.numba.correlation:forward_correlation", "strides = (K * channels * g.R * g.S,", "strides = (0,",
+        check, ("direct", LATTICES)),
+    Bug("the rest of a row left out",
+        "kernels.numba.correlation:_correlation", "grid = -(-rows.out // down), -(-columns.out // across)",
+        "grid = rows.out // down, columns.out // across", in_memory_full_of_nan,
+        (conv_im2col, every.SPECIAL["rows of bands"])),
+    Bug("columns of direct's dw in the order of im2col's",
+        "kernels.numba.conv_direct:backward_weight",
+        "correlation.cell[:, None] + c * (geometry.R * geometry.S)",
+        "np.arange(len(correlation.cell))[:, None] * correlation.bands.channels + c", check, ("direct", EVERYDAY)),
+    Bug("columns that no (c, r, s) is, kept",
+        "kernels.numba.conv_direct:backward_weight", "entry[:, correlation.bands.channels :] = -1", "",
+        check, ("direct", EVERYDAY), (AssertionError, IndexError)),
+    Bug("winograd's tiles laid from the pad's start",
+        "kernels.numba.conv_winograd:layout_of", "rows.lead, columns.lead", "columns.lead, rows.lead",
+        check, ("winograd", MISSED)),
+    Bug("outputs over padding alone without the bias",
+        "kernels.numba.conv_winograd:_forward", "np.maximum(start, 0) if relu else start", "0",
+        check, ("winograd", MISSED)),
+    Bug("dx of winograd added to what was there",
+        "kernels.numba.conv_winograd:backward_input", "dx.fill(0)", "dx.fill(1)",
+        check, ("winograd", EVERYDAY)),
+    Bug("tiles of one image alone",
+        "kernels.numba.conv_winograd:Layout.tiles", "self.N * ", "", check, ("winograd", EVERYDAY)),
+]
+
+MEMORY = [
+    Bug("memory that a view holds used again",
+        "kernels.numba.workspace:Workspace._free", "== 2", "<= 3",
+        workspace.test_memory_is_used_again_only_when_nobody_holds_any_part_of_it, ("a slice",)),
+    Bug("memory never given back",
+        "kernels.numba.workspace:Workspace._give_back", "< PATIENCE", "< 10**9",
+        workspace.test_memory_that_nobody_asked_for_in_a_long_time_is_given_back),
+    Bug("memory that begins anywhere",
+        "kernels.numba.workspace:Workspace.empty", "buffer.start", "8",
+        workspace.test_an_array_has_its_shape_and_dtype_and_begins_with_a_cache_line, ((129, 257), np.float32)),
+]
+
+LOOPS = [
+    Bug("padding on the right as it was",
+        "kernels.numba.correlation:copy_patch", "line[end:] = 0", "pass", check, ("im2col", EVERYDAY)),
+    Bug("padding on the left as it was",
+        "kernels.numba.correlation:copy_patch", "line[:begin] = 0", "pass", check, ("direct", EVERYDAY)),
+    Bug("a patch of the first image for all",
+        "kernels.numba.correlation:copy_patch", "source[n, ", "source[0, ", check, ("direct", EVERYDAY)),
+    Bug("channels of the first group for all",
+        "kernels.numba.correlation:copy_patch", "group * b.channels + c", "c", check, ("im2col", LATTICES)),
+    Bug("kernels of the panel's first rows alone",
+        "kernels.numba.correlation:_pack_panel", "index % b.panels * ROWS", "0",
+        check, ("direct", EVERYDAY)),
+    Bug("steps of a lattice exchanged",
+        "kernels.numba.correlation:write_band", "(i + y) * b.step_down", "(i + y) * b.step_across",
+        check, ("im2col", LATTICES), (AssertionError, IndexError)),
+    Bug("dw of the last thread alone",
+        "kernels.numba.correlation:_add_up_panel", "total += ", "total = ",
+        check, ("im2col", EVERYDAY)),
+    Bug("sums begin where the last band's ended",
+        "kernels.numba.conv_direct:_correlate_share", "sums[m, :positions] = ", "sums[m, :positions] += ",
+        check, ("direct", EVERYDAY)),
+    Bug("bias of the first group for all",
+        "kernels.numba.conv_im2col:_correlate_share", "bias[group * b.M + m]", "bias[m]",
+        check, ("im2col", LATTICES)),
+    Bug("dw of the last piece of work alone",
+        "kernels.numba.conv_im2col:_accumulate_share", "copy_patch(", "sums[:] = 0; copy_patch(",
+        check, ("im2col", EVERYDAY)),
+    Bug("a tile's last row or column left out",
+        "kernels.numba.winograd_loops:write_tiles", "p.end_q - left", "p.end_q - left - 1",
+        check, ("winograd", EVERYDAY)),
+    Bug("dx of the last tile alone where tiles overlap",
+        "kernels.numba.winograd_loops:add_tiles", "+= cells", "= cells", check, ("winograd", EVERYDAY)),
+    Bug("a kernel transposed",
+        "kernels.numba.winograd_loops:pack_row", "first + lane, i, j]", "first + lane, j, i]",
+        check, ("winograd", EVERYDAY)),
+    Bug("noise in kernel cells that meet nothing",
+        "kernels.numba.winograd_loops:sum_share", "range(p.first_r, p.end_r)", "range(p.r)",
+        check, ("winograd", NARROW)),
+]
+# fmt: on
+
+
+@rows(PLANS + LOOPS)
+def test_a_planted_bug_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch):
+    # Compiled loops would follow a wrong plan anywhere in memory; Python's stop at the end of an array.
+    with interpreted():
+        assert_caught(bug, monkeypatch)
+
+
+@rows(MEMORY)
+def test_a_bug_planted_in_the_workspace_is_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch):
+    assert_caught(bug, monkeypatch)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "winograd"])
+def test_the_loops_are_right_as_python_too(algorithm, dtype):
+    # Python checks each index, those of multiply_tile's plain twin among them.
+    for geometry in (EVERYDAY, MISSED) if algorithm == "winograd" else (EVERYDAY, MISSED, LATTICES, GAPS):
+        with interpreted():
+            check(algorithm, geometry, dtype)

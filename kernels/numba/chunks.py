@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numba import get_num_threads
-
 from tinycnn.arrays import Array
 from tinycnn.kernels.numba.compile import inlined
+from tinycnn.kernels.numba.threads import ALONE, limit
+from tinycnn.kernels.numba.workspace import contiguous
 
 # Entries (of a loop that does next to nothing with each) from which threads pay: on two cores of an AMD EPYC a region
 # costs 3 to 5 µs, and ReLU alone on 64Ki float32 entries takes 7 µs from the cache and 15 µs from memory.
@@ -29,7 +28,7 @@ def chunks(entries: int, items: int, weight: int = 1) -> int:
     """Into how many chunks to cut ``items``, which hold all ``entries``, each ``weight`` times the work of a ReLU's."""
     if entries * weight < SERIAL:
         return 1
-    return max(1, min(get_num_threads(), items))
+    return max(1, min(limit(), items))
 
 
 def share(loop: Callable[..., None], loops: Callable[..., None], count: int, *arguments: Any) -> None:
@@ -37,21 +36,14 @@ def share(loop: Callable[..., None], loops: Callable[..., None], count: int, *ar
     if count == 1:
         loop(*arguments)
     else:
-        loops(*arguments, count)
+        with ALONE:
+            loops(*arguments, count)
 
 
 @inlined
 def bounds(chunk, count, items):
     """First item of a chunk, and the first of the next."""
     return chunk * items // count, (chunk + 1) * items // count
-
-
-def contiguous(x: Array) -> Array:
-    """The array itself, or a copy: C-contiguous, aligned and writable, so that one compiled version serves all.
-
-    Numba tells read-only arrays from others by type, and would compile each kernel again for them; to copy is cheaper.
-    """
-    return x if x.flags.carray else np.array(x, order="C")
 
 
 def flat(x: Array) -> Array:

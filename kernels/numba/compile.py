@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -89,8 +90,10 @@ def cache_folder(module: str) -> str:
     digest = hashlib.sha256(f"{numba.__version__} {config.BOUNDSCHECK}".encode())
     for source in sorted(_sources(module)):
         digest.update(source.encode())
-    home = config.CACHE_DIR or os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tinycnn")
-    return os.path.join(home, f"{module}-{digest.hexdigest()[:16]}")
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if not os.path.isabs(home):  # nobody knows the home folder
+        home = tempfile.gettempdir()
+    return os.path.join(config.CACHE_DIR or os.path.join(home, "tinycnn"), f"{module}-{digest.hexdigest()[:16]}")
 
 
 def _sources(module: str) -> set[str]:

@@ -14,9 +14,8 @@ import math
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.kernels.numba.chunks import contiguous
 from tinycnn.kernels.numba.compile import kernel
-from tinycnn.kernels.numba.workspace import empty
+from tinycnn.kernels.numba.workspace import contiguous, empty
 
 
 def cross_entropy_forward(logits: Array, q: Array) -> tuple[Array, Array]:

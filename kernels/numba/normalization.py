@@ -21,9 +21,9 @@ import numpy as np
 from numba import prange
 
 from tinycnn.arrays import Array
-from tinycnn.kernels.numba.chunks import bounds, chunks, contiguous, share
+from tinycnn.kernels.numba.chunks import bounds, chunks, share
 from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
-from tinycnn.kernels.numba.workspace import empty
+from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy import normalization as plain
 
 BLOCK = 128  # positions; 256 channels of it are 128 KiB in float32, within the L2 cache of a core

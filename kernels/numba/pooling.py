@@ -21,9 +21,9 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import PoolGeometry
-from tinycnn.kernels.numba.chunks import bounds, chunks, contiguous, share
+from tinycnn.kernels.numba.chunks import bounds, chunks, share
 from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
-from tinycnn.kernels.numba.workspace import empty
+from tinycnn.kernels.numba.workspace import contiguous, empty
 
 POOL_WEIGHT = 4  # what pooling does with an entry of the input costs as much as this many ReLUs
 LANES = 16  # windows of a block; of 8, the compiler unrolls the loop instead (AlexNet's first: 9.8 ms, of 16 1.1 ms)
@@ -214,12 +214,10 @@ def _avg(x, numbers, divisors, y):
         for p in range(P):
             row, out = (n * H + p * down - top) * W - left, (n * P + p) * Q
             r0, r1 = _clip(p * down - top, R, H)
-            at, goal, length = row + first * across, out + first, end - first
-            if across == 2 and R == S == 2 and r0 == 0 and r1 == 2:
-                _sum(flat_x, at, W, 2, 0, 2, 0, 2, flat_y, goal, length)
-            else:
-                _sum(flat_x, at, W, across, r0, r1, 0, S, flat_y, goal, length)
-            for q in range(Q - length):  # windows that hang over an edge, left and right
+            length = end - first if across == 2 and R == S == 2 and r0 == 0 and r1 == 2 else 0
+            if length:
+                _sum(flat_x, row + first * 2, W, 2, 0, 2, 0, 2, flat_y, out + first, length)
+            for q in range(Q - length):  # any other window, and those that hang over an edge, left and right
                 q += length if q >= first else 0
                 s0, s1 = _clip(q * across - left, S, W)
                 _sum(flat_x, row + q * across, W, across, r0, r1, s0, s1, flat_y, out + q, 1)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import RLock
 
-from numba import config, get_num_threads, set_num_threads
+from numba import config, get_num_threads, set_num_threads, threading_layer
 
 GRAIN = 1 << 18  # multiply-adds, or numbers moved, a thread: some 20 µs, where calling a second thread costs 5 to 10
+get_num_threads()  # loads the threading layer, so that it can be asked for
+ALONE: AbstractContextManager[object] = RLock() if threading_layer() == "workqueue" else nullcontext()
+"""Held while loops run in parallel: Numba's workqueue ends the process where two threads start loops at once."""
 _limit = [config.NUMBA_NUM_THREADS]
 
 
@@ -26,11 +30,12 @@ def team(work: int, pieces: int) -> Iterator[int]:
     """Let the parallel loops inside run on as many threads as the work and its number of pieces are worth."""
     count = max(1, min(_limit[0], pieces, work // GRAIN))
     allowed = get_num_threads()
-    if count == allowed:
-        yield count
-        return
-    set_num_threads(count)
-    try:
-        yield count
-    finally:
-        set_num_threads(allowed)
+    with ALONE:
+        if count == allowed:
+            yield count
+            return
+        set_num_threads(count)
+        try:
+            yield count
+        finally:
+            set_num_threads(allowed)

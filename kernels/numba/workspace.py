@@ -70,7 +70,8 @@ class Workspace:
     @property
     def bytes(self) -> int:
         """Memory held, in use or free."""
-        return sum(buffer.memory.nbytes for buffers in self._buffers.values() for buffer in buffers)
+        with self._lock:
+            return sum(buffer.memory.nbytes for buffers in self._buffers.values() for buffer in buffers)
 
     def _free(self, size: int) -> _Buffer:
         buffers = self._buffers.setdefault(size, [])

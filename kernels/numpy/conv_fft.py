@@ -23,10 +23,11 @@ So channels are taken a few at a time, and then images, as many as fit SPECTRUM_
 
 Accuracy: a transform is off by about eps · log2(size) of its plane's norm (Higham, 2002, Accuracy and Stability of
 Numerical Algorithms, theorem 24.2), and a product of two planes' spectra, by Cauchy-Schwarz and Parseval, by that much
-of the product of their norms at most. What transforming back adds is spread over the plane, and is less. So every
+of the product of their norms at most. The products themselves are rounded too, which is all there is to planes of one
+cell. What transforming back adds is spread over the plane, and is less. So every
 entry of a plane of y is within
 
-    2 · eps · log2(L1 · L2) · Σ_c ‖x[n, c]‖ · ‖w[k, c]‖
+    2 · eps · (1 + log2(L1 · L2)) · Σ_c ‖x[n, c]‖ · ‖w[k, c]‖
 
 of its true value, and likewise, with sums over k and over n, for dx and dw. The norms are those of whole planes: one
 large cell costs digits in its whole image. One infinite or NaN cell makes the image NaN, in all channels of its group.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from tinycnn.geometry import Axis, ConvGeometry
+from tinycnn.kernels.numba.correlation import POSITIONS
 
 ONE = Axis(1, 1)
 
@@ -11,11 +12,11 @@ NAMED = {
     "one position, 1x1 image, wide kernel": ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(1, 5, 1, 2, 2), 1, 1, 1),
     "outputs one wide": ConvGeometry(Axis(40, 3), Axis(3, 3), 2, 5, 7),
     "outputs one high": ConvGeometry(Axis(3, 3), Axis(40, 3), 2, 5, 7),
-    "width one, 600 high": ConvGeometry(Axis(600, 3, 1, 1, 1), ONE, 1, 1, 1),
-    "600 wide, height one": ConvGeometry(ONE, Axis(600, 3, 1, 1, 1), 1, 1, 1),
-    "a band to the last position": ConvGeometry(Axis(16, 1), Axis(16, 1), 1, 2, 2),
-    "a band and one position": ConvGeometry(ONE, Axis(257, 1), 1, 2, 2),
-    "one band of 256": ConvGeometry(ONE, Axis(256, 1), 1, 3, 6),
+    "width one, two bands high": ConvGeometry(Axis(2 * POSITIONS + 88, 3, 1, 1, 1), ONE, 1, 1, 1),
+    "height one, two bands wide": ConvGeometry(ONE, Axis(2 * POSITIONS + 88, 3, 1, 1, 1), 1, 1, 1),
+    "a band to the last position": ConvGeometry(Axis(16, 1), Axis(POSITIONS // 16, 1), 1, 2, 2),
+    "a band and one position": ConvGeometry(ONE, Axis(POSITIONS + 1, 1), 1, 2, 2),
+    "one whole band": ConvGeometry(ONE, Axis(POSITIONS, 1), 1, 3, 6),
     "stride larger than the kernel": ConvGeometry(Axis(20, 2, 5, 1, 0), Axis(17, 1, 3), 2, 3, 4),
     "stride larger than the image": ConvGeometry(Axis(3, 1, 7), Axis(2, 2, 9), 2, 3, 4),
     "stride and dilation": ConvGeometry(Axis(23, 4, 4, 3, 1, 2), Axis(20, 3, 3, 2, 2, 3), 2, 3, 4),

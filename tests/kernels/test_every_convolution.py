@@ -73,11 +73,11 @@ SPECIAL = {
     "two depths": ConvGeometry(Axis(3, 1), Axis(3, 1), 1, 512, 6),
     "five by five, deeper": ConvGeometry(Axis(9, 5, 1, 2, 2), Axis(6, 5, 1, 2, 2), 1, 30, 20),
     "winograd, deeper": ConvGeometry(Axis(6, 3, 1, 1, 1), Axis(5, 3, 1, 1, 1), 2, 300, 270),
-    # more output positions than the 256 of a band, along rows, along columns, and with a rest
-    "rows of bands": ConvGeometry(Axis(41, 3, 1, 1, 1), Axis(13, 3, 1, 1, 1), 2, 3, 4),
-    "one long row": ConvGeometry(Axis(1, 1), Axis(1000, 5, 1, 2, 2), 2, 2, 3),
-    "one long column": ConvGeometry(Axis(1000, 5, 1, 2, 2), Axis(1, 1), 2, 2, 3),
-    "bands of columns, strided": ConvGeometry(Axis(5, 2, 2), Axis(601, 3, 2, 1, 0, 2), 1, 2, 3),
+    # more output positions than the 1024 of a band, along rows, along columns, and with a rest
+    "rows of bands": ConvGeometry(Axis(101, 3, 1, 1, 1), Axis(13, 3, 1, 1, 1), 2, 3, 4),
+    "one long row": ConvGeometry(Axis(1, 1), Axis(2500, 5, 1, 2, 2), 2, 2, 3),
+    "one long column": ConvGeometry(Axis(2500, 5, 1, 2, 2), Axis(1, 1), 2, 2, 3),
+    "bands of columns, strided": ConvGeometry(Axis(5, 2, 2), Axis(2601, 3, 2, 1, 0, 2), 1, 2, 3),
     "bands of columns, winograd": ConvGeometry(Axis(5, 5, 1, 2, 2), Axis(531, 5, 1, 2, 2), 1, 2, 3),
     "narrow bands of many kernels": ConvGeometry(Axis(3, 1), Axis(9, 1), 1, 1, 9000),
     # more tiles than a block of Winograd's, more images than one range

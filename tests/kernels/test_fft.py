@@ -111,7 +111,7 @@ def plane_norms(array):
 
 def bounds(x, weight, grad, g):
     """What the module's docstring promises for each plane of y, dx and dw."""
-    size = np.log2(np.prod(conv_fft.plane_sizes(g)))
+    size = 1 + np.log2(np.prod(conv_fft.plane_sizes(g)))
     in_x, in_y = plane_norms(x).reshape(g.N, g.groups, -1), plane_norms(grad).reshape(g.N, g.groups, -1)
     in_w = plane_norms(weight).reshape(g.groups, g.K // g.groups, -1)
     products = (

@@ -2,10 +2,10 @@
 
 ``python -m tests.training.kill_driver FOLDER KILLS SEED`` prints one JSON object that counts what happened.
 
-Each life of a run is a process of its own, forked so that a life need not import anything. It is killed with SIGKILL:
-at a random time, by its parent; or, by itself, at a call drawn beforehand of those by which files are made, in one of
-three ways: before the call, after it, or, of a write, when half of the bytes are in the file. The first life of each
-run is killed while it makes its folder. How many lives are killed in each of these ways is decided beforehand; how many
+Each life of a run is a process of its own, forked so that a life need not import anything; NumPy's kernels run, as
+Numba's would have to be loaded in each. It is killed with SIGKILL: at a random time, by its parent; or, by itself, at a
+call drawn beforehand of those by which files are made, in one of three ways: before the call, after it, or, of a write,
+when half of the bytes are in the file. The first life of each run is killed while it makes its folder. How many lives are killed in each of these ways is decided beforehand; how many
 runs that takes depends on the machine, since a life may end before its time comes.
 """
 
@@ -173,7 +173,7 @@ class Campaign:
 
     def one_run(self, number: int) -> None:
         """Kill one run until it ends, or until there were kills enough, and compare it."""
-        recipe = few.recipe(seed=number, patience=number % 3, augment=number % 2 == 0)
+        recipe = few.recipe(seed=number, patience=number % 3, augment=number % 2 == 0, backend="numpy")
         undisturbed, folder = self.folder / f"{number}-undisturbed", self.folder / f"{number}"
         wait(in_a_process(lambda: live(undisturbed, recipe)))
         killed = True

@@ -5,8 +5,9 @@
 Each life of a run is a process of its own, forked so that a life need not import anything; NumPy's kernels run, as
 Numba's would have to be loaded in each. It is killed with SIGKILL: at a random time, by its parent; or, by itself, at a
 call drawn beforehand of those by which files are made, in one of three ways: before the call, after it, or, of a write,
-when half of the bytes are in the file. The first life of each run is killed while it makes its folder. How many lives are killed in each of these ways is decided beforehand; how many
-runs that takes depends on the machine, since a life may end before its time comes.
+when half of the bytes are in the file. The first life of each run is killed while it makes its folder. How many lives
+are killed in each of these ways is decided beforehand; how many runs that takes depends on the machine, since a life
+may end before its time comes.
 """
 
 import json

@@ -74,8 +74,10 @@ def test_rules_choose_what_can_run_for_any_geometry(name, case, scale):
 
 
 def test_equal_geometries_are_one_object_with_one_hash():
+    first = conv_geometry("conv2d", (2, 3, 8, 9), (4, 3, 3, 3), padding=1)
     again = conv_geometry("conv1d", (2, 3, 8, 9), (4, 3, 3, 3), padding=(1, 1))
-    assert again is LAYER
+    assert again is first
+    assert again == LAYER
     by_hand = ConvGeometry(Axis(8, 3, 1, 1, 1), Axis(9, 3, 1, 1, 1), 2, 3, 4)
     assert by_hand == LAYER
     assert hash(by_hand) == hash(LAYER)

@@ -160,17 +160,17 @@ def compute(vector: Vector) -> list[Array]:
     return [to_numpy(output.data if isinstance(output, tc.Tensor) else output) for output in outputs]
 
 
-def assert_agrees(actual: Array, expected: Array, vector: Vector) -> None:
+def assert_agrees(actual: Array, expected: Array, vector: Vector, atol: float = 0.0) -> None:
     assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_allclose(actual, expected, vector.rtol, vector.atol)
+    np.testing.assert_allclose(actual, expected, vector.rtol, max(atol, vector.atol))
 
 
-def assert_reproduced(name: str) -> None:
+def assert_reproduced(name: str, of_largest: float = 0.0) -> None:
     vector = VECTORS[name]
     actual = compute(vector)
     for i, expected in enumerate(vector.outputs):
         if (name, i) not in OUTPUTS_LISTED:
-            assert_agrees(actual[i], expected, vector)
+            assert_agrees(actual[i], expected, vector, of_largest * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", RUN)
@@ -183,7 +183,8 @@ def test_vector(name):
 def test_convolution_by_each_algorithm(name, algorithm):
     try:
         with tc.use_algorithm(algorithm):
-            assert_reproduced(name)
+            # An output that is 0 is rounded like all others of its plane by the transform (see conv_fft's own bound).
+            assert_reproduced(name, of_largest=1e-6 if algorithm == "fft" else 0.0)
     except ValueError as refusal:
         if algorithm in ("auto", "direct", "im2col") or "cannot run" not in str(refusal):
             raise

@@ -116,7 +116,8 @@ DROPOUT = [
 
 PRODUCTS = [
     Bug("Linear's dW transposed",
-        "kernels.numpy.linear:linear_backward_weight", "grad.T @ x", "x.T @ grad", linear.test_the_weight_gradient_is_out_by_in),
+        "kernels.numpy.linear:linear_backward_weight", "grad.T @ x", "x.T @ grad",
+        linear.test_the_weight_gradient_is_out_by_in),
     Bug("Linear's db averaged",
         "functional.linear:Linear.backward", "rows.sum(0)", "rows.mean(0)",
         linear.test_linear_gradients_equal_central_differences),

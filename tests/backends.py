@@ -44,6 +44,11 @@ def running(backend: str) -> Iterator[str]:
         _running["backend"] = previous
 
 
+def running_backend() -> str:
+    """The one that computes now."""
+    return _running["backend"]
+
+
 def to_backend(array: Array) -> Any:
     """The array where the running backend computes: itself, or a copy on the GPU."""
     if _running["backend"] != "cupy":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tinycnn as tc
 import tinycnn.functional as F
-from tests.backends import assert_gradients_hold, every_algorithm, every_named_algorithm, run
+from tests.backends import assert_gradients_hold, every_algorithm, every_named_algorithm, run, running_backend
 from tests.cases import ConvCase, conv_cases, examples, laid_out, normal
 from tests.functional.test_convolution import EVERYDAY, STRIDED, unless_refused
 from tests.fusing import assert_same_bits, fusing, one_after_the_other
@@ -92,7 +92,8 @@ def assert_fused_equals_the_chain(case: ChainCase, algorithm: str, dtype) -> Non
     operands = case.operands(dtype)
     with np.errstate(all="ignore"):
         expected = run(lambda *t: chain(*t, **options), *operands, **told)
-        assert_same_bits(run(lambda *t: fused(*t, **options), *operands, **told), expected)
+        repeats = (running_backend(), algorithm) != ("numpy", "direct")
+        assert_same_bits(run(lambda *t: fused(*t, **options), *operands, **told), expected, repeats)
 
 
 @every_algorithm

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from numba import config, get_num_threads, set_num_threads
+from numba import config
 
 from tests.cases import LAYOUTS, laid_out, normal
 from tests.numeric import assert_close
@@ -139,7 +139,7 @@ def in_chunks(monkeypatch, count):
     """Cut even the smallest arrays, into as many chunks."""
     poison(monkeypatch)
     monkeypatch.setattr(chunks, "SERIAL", 1)
-    monkeypatch.setattr(chunks, "get_num_threads", lambda: count)
+    monkeypatch.setattr(chunks, "limit", lambda: count)
 
 
 @DTYPES
@@ -187,19 +187,16 @@ def test_the_number_of_chunks_changes_no_bit(monkeypatch, family, units, count, 
 @families
 def test_one_thread_and_two_give_the_same_bits(monkeypatch, family, units):
     monkeypatch.setattr(chunks, "SERIAL", 1)
-    before, results = get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            set_num_threads(threads)
-            results.append([array.tobytes() for array in family(NUMBA, np.float32)])
-    finally:
-        set_num_threads(before)
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(chunks, "limit", lambda threads=threads: threads)
+        results.append([array.tobytes() for array in family(NUMBA, np.float32)])
     assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_work_is_cut_where_threads_pay_and_never_into_more_chunks_than_items(monkeypatch, threads):
-    monkeypatch.setattr(chunks, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(chunks, "limit", lambda: threads)
     assert chunks.chunks(chunks.SERIAL - 1, 100) == 1
     assert chunks.chunks(chunks.SERIAL, 100) == threads
     assert chunks.chunks(chunks.SERIAL // 2, 100, weight=2) == threads
@@ -209,7 +206,7 @@ def test_work_is_cut_where_threads_pay_and_never_into_more_chunks_than_items(mon
 
 @DTYPES
 def test_arrays_large_enough_for_threads_are_right_in_every_entry(monkeypatch, dtype):
-    monkeypatch.setattr(chunks, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(chunks, "limit", lambda: 2)
     x = normal(1, 2, 16, 65, 67, dtype=dtype)
     assert chunks.chunks(x.size, x.size) == 2
     np.testing.assert_array_equal(activation.relu_forward(x), NUMPY.relu_forward(x))

@@ -33,8 +33,8 @@ from tinycnn.kernels.numpy.winograd_transform import TILINGS, refusal
 
 __all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refusal"]
 
-FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
-LEAST, MOST = 64, 256  # tiles of a block
+FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles; not tuned yet
+LEAST, MOST = 64, 256  # tiles of a block; not tuned yet
 
 
 class Layout(NamedTuple):

@@ -27,7 +27,7 @@ from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.tile import ROWS, VECTOR_BYTES, VECTORS
 
-POSITIONS = 1024  # output positions of a band, at most
+POSITIONS = 1024  # output positions of a band, at most; not tuned yet
 SUMS = 1 << 16  # numbers of the result that a band computes, at most: 256 KiB in float32, half of a small L2
 
 

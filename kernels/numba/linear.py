@@ -20,7 +20,7 @@ from tinycnn.arrays import Array
 from tinycnn.kernels.numba.threads import limit
 from tinycnn.kernels.numba.workspace import empty
 
-SHARE = 1 << 22  # multiply-adds of a share, about 0.1 ms, twice what handing it to another thread costs
+SHARE = 1 << 22  # multiply-adds of a share: 0.1 ms at 80 GFLOP/s; not tuned
 
 
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> Array:

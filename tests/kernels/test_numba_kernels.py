@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("numba")
 
-from numba import config
 
 from tests.cases import LAYOUTS, laid_out, normal
 from tests.numeric import assert_close
@@ -183,9 +182,8 @@ def test_the_number_of_chunks_changes_no_bit(monkeypatch, family, units, count, 
         np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.skipif(config.NUMBA_NUM_THREADS < 2, reason="one core")
 @families
-def test_one_thread_and_two_give_the_same_bits(monkeypatch, family, units):
+def test_one_chunk_and_two_give_the_same_bits(monkeypatch, family, units):
     monkeypatch.setattr(chunks, "SERIAL", 1)
     results = []
     for threads in (1, 2):

@@ -6,7 +6,7 @@ rows of outputs lie as many cells as the patch is wider than the band; what is c
 written. That waste, (S − 1) / (Q + S − 1) of a band, is direct convolution's price; im2col's is its copying.
 
 backward_weight sums over positions, dW[k, c, t] = Σ dy[k, position] · patch[position + tap, c]. There the patch is
-turned so that channels are neighbours, and a tile is ROWS kernels by a few channels of one tap.
+turned so that channels are neighbours, and a tile is a panel of kernels by a few channels of one tap.
 
 Plain twin: `tinycnn.kernels.numpy.conv_direct`.
 """
@@ -32,7 +32,7 @@ from tinycnn.kernels.numba.correlation import (
 )
 from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.threads import limit
-from tinycnn.kernels.numba.tile import ROWS, multiply_tile, tile_columns
+from tinycnn.kernels.numba.tile import multiply_tile, tile_columns
 
 
 def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
@@ -82,9 +82,9 @@ def _correlate_share(source, bias, relu, row, bands, panels, patches, unused, al
             depth = min(DEPTH, b.length - start)
             for position in range(0, positions, tile_width(patch)):
                 for p in range(b.panels):
-                    panel = (group * b.panels + p) * panels.shape[1] + start * ROWS
-                    tile = p * ROWS * pitch + position
-                    multiply_tile(panels, panel, patch, position, row, start, depth, flat, tile, pitch)
+                    panel = (group * b.panels + p) * panels.shape[1] + start * b.panel_rows
+                    tile = p * b.panel_rows * pitch + position
+                    multiply_tile(panels, panel, patch, position, row, start, depth, flat, tile, pitch, b.panel_rows)
         write_band(sums, b.width, n, group, i, j, rows, columns, relu, b, target)
 
 
@@ -98,9 +98,9 @@ def _accumulate(grad, source, row, taps, bands, patches, all_lines, turned_patch
 
 @inlined
 def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, turned_patches, all_sums, thread):
-    _, _, column_panels, _, tile = all_sums.shape
+    width, column_panels = tile_width(patches), all_sums.shape[2]
     channel_panels = column_panels // taps
-    channels = channel_panels * tile_width(patches)
+    channels = channel_panels * width
     b, patch, lines, turned = bands[0], patches[thread], all_lines[thread], turned_patches[thread]
     position = np.empty(b.band_rows * b.band_columns, np.int64)
     sums = all_sums[thread].reshape(-1)
@@ -118,7 +118,8 @@ def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, turned
             turned[at * channels + b.channels : (at + 1) * channels] = 0
         depth = rows * columns
         for panel in range(column_panels):
-            begin = np.int64(row[panel // channel_panels]) * channels + panel % channel_panels * tile_width(patch)
+            begin = np.int64(row[panel // channel_panels]) * channels + panel % channel_panels * width
             for p in range(b.panels):
-                out = ((group * column_panels + panel) * b.panels + p) * tile
-                multiply_tile(lines, p * depth * ROWS, turned, begin, position, 0, depth, sums, out, tile_width(patch))
+                out = ((group * column_panels + panel) * b.panels + p) * b.panel_rows * width
+                line = p * depth * b.panel_rows
+                multiply_tile(lines, line, turned, begin, position, 0, depth, sums, out, width, b.panel_rows)

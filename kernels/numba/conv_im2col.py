@@ -38,7 +38,7 @@ from tinycnn.kernels.numba.correlation import (
 from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.linear import linear_backward_input, linear_backward_weight, linear_forward
 from tinycnn.kernels.numba.threads import limit
-from tinycnn.kernels.numba.tile import ROWS, copy_columns, multiply_tile, tile_columns
+from tinycnn.kernels.numba.tile import copy_columns, multiply_tile, tile_columns
 
 
 def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
@@ -112,9 +112,9 @@ def _correlate_share(source, bias, relu, row, bands, panels, patches, all_column
             for first in range(0, rows * columns, width):
                 unfold(patch, row[start : start + depth], position[first : first + width], packed)
                 for p in range(b.panels):
-                    panel = (group * b.panels + p) * panels.shape[1] + start * ROWS
-                    tile = p * ROWS * pitch + first
-                    multiply_tile(panels, panel, packed, 0, packed_row, 0, depth, flat, tile, pitch)
+                    panel = (group * b.panels + p) * panels.shape[1] + start * b.panel_rows
+                    tile = p * b.panel_rows * pitch + first
+                    multiply_tile(panels, panel, packed, 0, packed_row, 0, depth, flat, tile, pitch, b.panel_rows)
         write_band(sums, columns, n, group, i, j, rows, columns, relu, b, target)
 
 
@@ -139,9 +139,10 @@ def _accumulate(grad, source, row, taps, bands, patches, all_lines, all_columns,
 
 @inlined
 def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, all_columns, all_sums, thread):
-    _, _, column_panels, _, tile = all_sums.shape
+    column_panels = all_sums.shape[2]
     b, patch, lines, packed = bands[0], patches[thread], all_lines[thread], all_columns[thread]
     width = tile_width(patch)
+    tile = b.panel_rows * width
     packed_row = np.arange(b.band_rows * b.band_columns) * width
     sums = all_sums[thread].reshape(-1)
     sums[:] = 0
@@ -155,9 +156,10 @@ def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, all_co
                 part = min(step, rows - y)
                 unfold_turned(patch, row, panel * width, y, part, columns, b, packed)
                 for p in range(b.panels):
-                    line = (p * rows + y) * columns * ROWS
+                    line = (p * rows + y) * columns * b.panel_rows
                     out = ((group * column_panels + panel) * b.panels + p) * tile
-                    multiply_tile(lines, line, packed, 0, packed_row, 0, part * columns, sums, out, width)
+                    depth = part * columns
+                    multiply_tile(lines, line, packed, 0, packed_row, 0, depth, sums, out, width, b.panel_rows)
 
 
 @inlined

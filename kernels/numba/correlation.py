@@ -25,7 +25,7 @@ from numba import prange
 from tinycnn.arrays import Array
 from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
-from tinycnn.kernels.numba.tile import ROWS, VECTOR_BYTES, VECTORS
+from tinycnn.kernels.numba.tile import VECTOR_BYTES, VECTORS, cut
 
 POSITIONS = 1024  # output positions of a band, at most; not tuned yet
 SUMS = 1 << 16  # numbers of the result that a band computes, at most: 256 KiB in float32, half of a small L2
@@ -51,7 +51,8 @@ class Bands(NamedTuple):
     """How a correlation is cut into bands; all numbers, in the order of rows, then columns."""
 
     items: int  # pieces of work: a band of one group of one image each
-    panels: int  # of ROWS rows of A each, of one group
+    panels: int  # of A, of one group
+    panel_rows: int
     images: int
     groups: int
     M: int  # rows of A, of one group
@@ -158,7 +159,7 @@ def _correlation(
     first = min(rows.taps), min(columns.taps)
     grid = -(-rows.out // down), -(-columns.out // across)
     bands = Bands(
-        g.N * g.groups * grid[0] * grid[1], -(-M // ROWS),
+        g.N * g.groups * grid[0] * grid[1], *cut(M),
         g.N, g.groups, M, channels, channels * len(rows.taps) * len(columns.taps),
         rows.out, columns.out, down, across, *grid, *patch, *first,
         rows.reach, columns.reach, rows.step, columns.step, rows.origin, columns.origin,
@@ -225,21 +226,21 @@ def copy_patch(source: Array, n: int, group: int, i: int, j: int, b: Bands, patc
 
 @parallel_kernel
 def pack_weight(weight: Array, strides: tuple[int, int, int], cell: Array, bands: Array, panels: Array) -> None:
-    """Put A in panels of ROWS rows, side by side for each column: panels[panel, (c, t) · ROWS + i]."""
+    """Put A in panels, the rows side by side for each column: panels[panel, (c, t) · panel_rows + i]."""
     for index in prange(len(panels)):
         _pack_panel(weight, strides, cell, np.int64(index), bands[0], panels)
 
 
 @inlined
 def _pack_panel(weight: Array, strides: tuple[int, int, int], cell: Array, index: Any, b: Bands, panels: Array) -> None:
-    group, first = index // b.panels, index % b.panels * ROWS
+    group, first = index // b.panels, index % b.panels * b.panel_rows
     taps = len(cell)
-    for i in range(ROWS):
+    for i in range(b.panel_rows):
         start = group * strides[0] + (first + i) * strides[1]
         for c in range(b.channels):
             for t in range(taps):
                 value = weight[start + c * strides[2] + cell[t]] if first + i < b.M else 0
-                panels[index, (c * taps + t) * ROWS + i] = value
+                panels[index, (c * taps + t) * b.panel_rows + i] = value
 
 
 @inlined
@@ -286,17 +287,18 @@ def list_positions(rows: int, columns: int, width: int, position: Array) -> None
 def pack_gradient(
     grad: Array, n: int, group: int, i: int, j: int, rows: int, columns: int, b: Bands, lines: Array
 ) -> None:
-    """Put dy of a band in panels of ROWS channels, side by side for each position; zeros where no channel is left."""
-    for k in range(b.panels * ROWS):
-        start = k // ROWS * rows * columns * ROWS + k % ROWS
+    """Put dy of a band in panels of channels, side by side for each position; zeros where no channel is left."""
+    for k in range(b.panels * b.panel_rows):
+        panel, row = divmod(k, b.panel_rows)
+        start = panel * rows * columns * b.panel_rows + row
         for y in range(rows):
             if k < b.M:
                 line = grad[n, group * b.M + k, i + y, j : j + columns]
                 for x in range(columns):
-                    lines[np.uint64(start + (y * columns + x) * ROWS)] = line[x]
+                    lines[np.uint64(start + (y * columns + x) * b.panel_rows)] = line[x]
             else:
                 for x in range(columns):
-                    lines[np.uint64(start + (y * columns + x) * ROWS)] = 0
+                    lines[np.uint64(start + (y * columns + x) * b.panel_rows)] = 0
 
 
 @parallel_kernel
@@ -308,14 +310,14 @@ def add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
 
 @inlined
 def _add_up_panel(sums: Array, entry: Array, index: Any, M: int, dw: Array) -> None:
-    threads, _, column_panels, panels, _ = sums.shape
+    threads, _, column_panels, panels, panel_rows, width = sums.shape
     group, columns = divmod(index, column_panels)
-    width = sums.shape[4] // ROWS
     for k in range(M):
+        panel, row = divmod(k, panel_rows)
         for column in range(width):
             place = entry[columns * width + column]
             if place >= 0:
-                total = sums[0, group, columns, k // ROWS, k % ROWS * width + column]
+                total = sums[0, group, columns, panel, row, column]
                 for thread in range(1, threads):
-                    total += sums[thread, group, columns, k // ROWS, k % ROWS * width + column]
+                    total += sums[thread, group, columns, panel, row, column]
                 dw[group * M + k, place] = total

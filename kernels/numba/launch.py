@@ -20,7 +20,7 @@ from tinycnn.kernels.numba.correlation import (
     pack_weight,
 )
 from tinycnn.kernels.numba.threads import limit, team
-from tinycnn.kernels.numba.tile import ROWS, tile_columns
+from tinycnn.kernels.numba.tile import tile_columns
 from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
 
 DEPTH = 256  # rows of b that a tile sums over at once: with a float32 panel of a, 22 KiB of a 32 KiB L1
@@ -56,7 +56,7 @@ def _run(
 ) -> None:
     b, dtype = correlation.bands, source.dtype
     with team(b.work, b.items) as threads:
-        panels = empty((b.groups * b.panels, b.length * ROWS), dtype)
+        panels = empty((b.groups * b.panels, b.length * b.panel_rows), dtype)
         flat_weight = contiguous(weight).reshape(-1)
         pack_weight(flat_weight, correlation.weight_strides, correlation.cell, correlation.record, panels)
         correlate(
@@ -68,7 +68,7 @@ def _run(
             panels,
             empty((threads, b.patch_cells), dtype),
             empty((threads, DEPTH * tile_columns(dtype)), dtype),
-            empty((threads, b.panels * ROWS, b.positions), dtype),
+            empty((threads, b.panels * b.panel_rows, b.positions), dtype),
             target,
         )
 
@@ -91,7 +91,7 @@ def backward_weight(
     width = tile_columns(dtype)
     dw = empty(geometry.weight_shape, dtype)
     with team(b.work, b.items) as threads:
-        sums = empty((threads, b.groups, len(entry) // width, b.panels, ROWS * width), dtype)
+        sums = empty((threads, b.groups, len(entry) // width, b.panels, b.panel_rows, width), dtype)
         accumulate(
             contiguous(grad),
             contiguous(x),
@@ -99,7 +99,7 @@ def backward_weight(
             len(correlation.cell),
             correlation.record,
             empty((threads, b.patch_cells), dtype),
-            empty((threads, b.panels * ROWS * b.band_rows * b.band_columns), dtype),
+            empty((threads, b.panels * b.panel_rows * b.band_rows * b.band_columns), dtype),
             empty((threads, scratch), dtype),
             sums,
         )

@@ -1,13 +1,15 @@
 """The one inner loop: a small tile of a matrix product, held in vector registers.
 
-    out[i, j] += Σ_l a[l, i] · b[offset[l] + j]        i < ROWS, j < columns
+    out[i, j] += Σ_l a[l, i] · b[offset[l] + j]        i < rows, j < columns
 
-A core multiplies and adds two vectors a cycle, but only if its operands are in registers already: so ROWS x 2 vectors
+A core multiplies and adds two vectors a cycle, but only if its operands are in registers already: so rows x 2 vectors
 of sums stay in registers from the first l to the last, and are added to `out` then (sums of sums, whose rounding grows
-more slowly than that of one long sum). Each step loads two vectors of b, broadcasts ROWS numbers of a to whole vectors
-and makes 2 · ROWS fused multiply-adds of them, more than enough to hide the loads. `a` is packed, so that the ROWS
-numbers of one l lie side by side. Row l of `b` begins where `offset[l]` says: a packed column block of im2col and an
-image read in place by direct convolution are then the same to this loop.
+more slowly than that of one long sum). Each step loads two vectors of b, broadcasts as many numbers of a as there are
+rows to whole vectors and makes 2 · rows fused multiply-adds of them: with ROWS, the most that registers have room for,
+more than enough to hide the loads. `a` is packed, so that the numbers of one l lie side by side. Row l of `b` begins
+where `offset[l]` says: a packed column block of im2col and an image read in place by direct convolution are then the
+same to this loop. A matrix is cut into panels of equal height, one of HEIGHTS, for each of which there is a loop: of 16
+rows, two panels of 14 would waste nearly half the work (LeNet-5's second convolution), two of 8 waste none.
 
 Numba's own loops cannot say "keep these in registers", so the loop is given as LLVM's instructions. It reads and writes
 without bounds checks: whole vectors, always. `multiply_tile_plainly` is what it computes, in Python.
@@ -28,6 +30,13 @@ from tinycnn.kernels.numba.compile import HOST
 VECTOR_BYTES = 64 if HOST.get("avx512f") else 32 if HOST.get("avx2") else 16
 VECTORS = 2
 ROWS = 14 if VECTOR_BYTES == 64 else 6  # 28 or 12 sums, of 32 or 16 registers
+HEIGHTS = range(1, ROWS + 1)
+
+
+def cut(rows: int) -> tuple[int, int]:
+    """Into how many panels to cut so many rows, and their height."""
+    panels = -(-rows // ROWS)
+    return panels, -(-rows // panels)
 
 
 def tile_columns(dtype: Any) -> int:
@@ -36,19 +45,22 @@ def tile_columns(dtype: Any) -> int:
 
 
 @intrinsic
-def multiply_tile(context, a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch):
-    """Add one tile of a product to ``out``, all arrays flat; row i of the tile starts at ``out_start + i * pitch``."""
-    integers = (a_start, b_start, offset_start, length, out_start, pitch)
+def multiply_tile(context, a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
+    """Add one tile of a product to ``out``, all arrays flat; row i of the tile starts at ``out_start + i * pitch``.
+
+    The rows are one of HEIGHTS.
+    """
+    integers = (a_start, b_start, offset_start, length, out_start, pitch, rows)
     if not all(isinstance(integer, types.Integer) for integer in integers):
         return None
-    signature = types.void(a, types.intp, b, types.intp, offset, types.intp, types.intp, out, types.intp, types.intp)
-    return signature, _emit
+    start = length = types.intp
+    return types.void(a, start, b, start, offset, start, length, out, start, length, length), _emit
 
 
 def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """The instructions: multiply and add for each l, then add the sums to ``out``."""
-    a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch = arguments
-    a_kind, _, b_kind, _, offset_kind, _, _, out_kind, _, _ = signature.args
+    """The instructions: for each height a loop, and a choice among them."""
+    a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows = arguments
+    a_kind, _, b_kind, _, offset_kind, _, _, out_kind, *_ = signature.args
     size = a_kind.dtype.bitwidth // 8
     lanes, integer = VECTOR_BYTES // size, length.type
     vector = ir.VectorType(context.get_data_type(a_kind.dtype), lanes)
@@ -71,33 +83,43 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             builder.insert_element(nothing, builder.load(place), ir.IntType(32)(0)), nothing, first_lane
         )
 
+    def emit_loop(height: int) -> None:
+        """Multiply and add for each l, then add the sums to ``out``."""
+        before, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        step = builder.phi(integer)
+        step.add_incoming(integer(0), before)
+        sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(height)]
+        columns = load(vectors_at(builder.gep(b, [builder.load(builder.gep(offset, [step]))])))
+        panel = builder.gep(a, [builder.mul(step, integer(height))])
+        added = []
+        for i in range(height):
+            factor = broadcast(builder.gep(panel, [integer(i)]))
+            added.append([builder.call(multiply_add, [factor, columns[v], sums[i][v]]) for v in range(VECTORS)])
+            for v in range(VECTORS):
+                sums[i][v].add_incoming(ir.Constant(vector, None), before)
+                sums[i][v].add_incoming(added[i][v], loop)
+        following = builder.add(step, integer(1))
+        step.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, length), loop, done)
+        builder.position_at_end(done)
+        for i, totals in enumerate(added):
+            row = vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))]))
+            for place, already, total in zip(row, load(row), totals, strict=True):
+                builder.store(builder.fadd(already, total), place, align=size)
+
     a, b = pointer(a_kind, a, a_start), pointer(b_kind, b, b_start)
     offset, out = pointer(offset_kind, offset, offset_start), pointer(out_kind, out, out_start)
-    rows = [vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))])) for i in range(ROWS)]
-    before, loop, after = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("after")
-    builder.branch(loop)
-
-    builder.position_at_end(loop)
-    step = builder.phi(integer)
-    step.add_incoming(integer(0), before)
-    sums = [[builder.phi(vector) for _ in row] for row in rows]
-    columns = load(vectors_at(builder.gep(b, [builder.load(builder.gep(offset, [step]))])))
-    panel = builder.gep(a, [builder.mul(step, integer(ROWS))])
-    added = []
-    for i in range(ROWS):
-        factor = broadcast(builder.gep(panel, [integer(i)]))
-        added.append([builder.call(multiply_add, [factor, columns[v], sums[i][v]]) for v in range(VECTORS)])
-        for v in range(VECTORS):
-            sums[i][v].add_incoming(ir.Constant(vector, None), before)
-            sums[i][v].add_incoming(added[i][v], loop)
-    following = builder.add(step, integer(1))
-    step.add_incoming(following, loop)
-    builder.cbranch(builder.icmp_signed("<", following, length), loop, after)
-
+    after = builder.append_basic_block("after")
+    choice = builder.switch(rows, after)
+    for height in HEIGHTS:
+        block = builder.append_basic_block(f"height{height}")
+        choice.add_case(integer(height), block)
+        builder.position_at_end(block)
+        emit_loop(height)
+        builder.branch(after)
     builder.position_at_end(after)
-    for row, totals in zip(rows, added, strict=True):
-        for place, already, total in zip(row, load(row), totals, strict=True):
-            builder.store(builder.fadd(already, total), place, align=size)
     return context.get_dummy_value()
 
 
@@ -134,11 +156,12 @@ def multiply_tile_plainly(
     out: Any,
     out_start: int,
     pitch: int,
+    rows: int,
 ) -> None:
     """What `multiply_tile` computes."""
     columns = tile_columns(out.dtype)
     for step in range(length):
         row = b_start + offset[offset_start + step]
-        for i in range(ROWS):
+        for i in range(rows):
             start = out_start + i * pitch
-            out[start : start + columns] += a[a_start + step * ROWS + i] * b[row : row + columns]
+            out[start : start + columns] += a[a_start + step * rows + i] * b[row : row + columns]

@@ -13,10 +13,10 @@ from tinycnn.kernels.numba import correlation, threads, transform
 from tinycnn.kernels.numba.tile import copy_columns, multiply_tile, multiply_tile_plainly, tile_columns
 
 
-def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch):
+def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
     """What `multiply_tile` computes, of arrays of any shape."""
     a, b, out = (array.reshape(-1) for array in (a, b, out))
-    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch)
+    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows)
 
 
 def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step):

@@ -9,7 +9,7 @@ from tests.cases import normal
 from tests.kernels.tile_calls import lines_of, run_copy, run_tile
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import transform
-from tinycnn.kernels.numba.tile import ROWS, VECTOR_BYTES, VECTORS, multiply_tile_plainly, tile_columns
+from tinycnn.kernels.numba.tile import HEIGHTS, ROWS, VECTOR_BYTES, VECTORS, cut, multiply_tile_plainly, tile_columns
 from tinycnn.kernels.numpy.conv_winograd import _both_sides
 from tinycnn.kernels.numpy.winograd_transform import TILINGS
 from tinycnn.kernels.numpy.winograd_transform import transform as matrices
@@ -31,18 +31,27 @@ def test_a_tile_holds_two_vectors_of_columns(dtype):
     assert 2 * ROWS in (12, 28)
 
 
+@pytest.mark.parametrize("rows", [1, 2, ROWS, ROWS + 1, 16, 64, 96, 120, 512])
+def test_panels_are_of_equal_height_and_hold_all_rows_with_as_few_to_spare_as_can_be(rows):
+    panels, height = cut(rows)
+    assert height in HEIGHTS
+    assert panels == -(-rows // ROWS)
+    assert 0 <= panels * height - rows < panels
+
+
 @EVERY_DTYPE
+@pytest.mark.parametrize("rows", HEIGHTS)
 @pytest.mark.parametrize("pitch", [0, 1, 37], ids=["side by side", "odd", "wide"])
 @pytest.mark.parametrize("length", [1, 2, 7, 300])
 @pytest.mark.parametrize("starts", [(0, 0, 0, 0), (1, 3, 2, 5), (5, 1, 7, 3)], ids=["zero", "odd", "odder"])
-def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, dtype):
+def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, rows, dtype):
     columns = tile_columns(dtype)
     pitch += columns
     a_start, b_start, offset_start, out_start = starts
-    a = normal(1, a_start + length * ROWS + 3, dtype=dtype)
+    a = normal(1, a_start + length * rows + 3, dtype=dtype)
     offset = np.random.default_rng(2).integers(0, 400, offset_start + length + 1)  # rows overlap, in no order
     b = normal(3, b_start + 400 + columns + 3, dtype=dtype)
-    out = normal(4, out_start + ROWS * pitch + 5, dtype=dtype)
+    out = normal(4, out_start + rows * pitch + 5, dtype=dtype)
     given = [array.tobytes() for array in (a, b, offset)]
     expected, size = out.astype(np.float64), np.abs(out.astype(np.float64))
     where = (a_start, length, b_start, offset_start, out_start)
@@ -51,20 +60,20 @@ def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, 
         # The twin counts its columns by the dtype of out, so it is given float64 as a view of so many columns.
         for step in range(length):
             row = b_start + offset[offset_start + step]
-            for i in range(ROWS):
+            for i in range(rows):
                 begin = out_start + i * pitch
-                made[begin : begin + columns] += a[a_start + step * ROWS + i] * b[row : row + columns]
+                made[begin : begin + columns] += a[a_start + step * rows + i] * b[row : row + columns]
 
     plainly(a.astype(np.float64), b.astype(np.float64), expected)
     plainly(abs(a).astype(np.float64), abs(b).astype(np.float64), size)
     twin = out.copy()
-    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, twin, out_start, pitch)
-    run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch)
+    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, twin, out_start, pitch, rows)
+    run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows)
     allowed = (2 + np.sqrt(length)) * np.finfo(dtype).eps * size
     assert (abs(out - expected) <= allowed).all(), where
     assert (abs(twin - expected) <= allowed).all(), where
     touched = np.zeros(out.size, bool)
-    for i in range(ROWS):
+    for i in range(rows):
         touched[out_start + i * pitch : out_start + i * pitch + columns] = True
     assert (out[~touched] == expected[~touched]).all(), "a number beside the tile was changed"
     assert [array.tobytes() for array in (a, b, offset)] == given

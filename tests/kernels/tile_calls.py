@@ -7,8 +7,8 @@ from tinycnn.kernels.numba.transform import multiply_lines
 
 
 @njit
-def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch):
-    multiply_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch)
+def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
+    multiply_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows)
 
 
 @njit

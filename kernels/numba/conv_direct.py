@@ -18,47 +18,58 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
-from tinycnn.kernels.numba import launch
+from tinycnn.kernels.numba import launch, one_window
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import (
     copy_patch,
     forward_correlation,
-    list_positions,
+    list_planes,
     locate,
     pack_gradient,
     share,
+    start_with,
     tile_width,
     write_band,
 )
 from tinycnn.kernels.numba.launch import DEPTH
+from tinycnn.kernels.numba.one_window import fills_the_input
 from tinycnn.kernels.numba.threads import limit
 from tinycnn.kernels.numba.tile import multiply_tile, tile_columns
+from tinycnn.kernels.numba.vectors import lanes_of, turn
 
 
 def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
     """y = w ⋆ x + b: (N, C, H, W) -> (N, K, P, Q)."""
+    if fills_the_input(geometry):
+        return one_window.forward(x, weight, bias, geometry)
     return launch.forward(_correlate, x, weight, bias, geometry, relu=False)
 
 
 def forward_relu(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
     """y = max(w ⋆ x + b, 0): (N, C, H, W) -> (N, K, P, Q)."""
+    if fills_the_input(geometry):
+        return one_window.forward_relu(x, weight, bias, geometry)
     return launch.forward(_correlate, x, weight, bias, geometry, relu=True)
 
 
 def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
     """dx[h, w] = Σ w[r, s] · dy where output and input meet: (N, K, P, Q) -> (N, C, H, W)."""
+    if fills_the_input(geometry):
+        return one_window.backward_input(grad, weight, geometry)
     return launch.backward_input(_correlate, grad, weight, geometry)
 
 
 def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     """dw[k, c, r, s] = Σ dy · x where output and input meet: (N, K, P, Q) -> (K, C/G, R, S)."""
+    if fills_the_input(geometry):
+        return one_window.backward_weight(grad, x, geometry)
     correlation = forward_correlation(geometry, limit())
     width = tile_columns(x.dtype)
     channels = -(-correlation.bands.channels // width) * width
     c = np.arange(channels)
     entry = correlation.cell[:, None] + c * (geometry.R * geometry.S)  # (taps, channels)
     entry[:, correlation.bands.channels :] = -1
-    scratch = correlation.bands.patch_cells // correlation.bands.channels * channels + channels
+    scratch = (correlation.bands.channel_cells + width) * channels
     return launch.backward_weight(_accumulate, grad, x, geometry, correlation, entry.reshape(-1), scratch)
 
 
@@ -76,8 +87,7 @@ def _correlate_share(source, bias, relu, row, bands, panels, patches, unused, al
         n, group, i, j, rows, columns = locate(item, b)
         copy_patch(source, n, group, i, j, b, patch)
         positions = (rows - 1) * b.width + columns
-        for m in range(b.M):
-            sums[m, :positions] = bias[group * b.M + m]
+        start_with(bias, group, positions, b, sums)
         for start in range(0, b.length, DEPTH):
             depth = min(DEPTH, b.length - start)
             for position in range(0, positions, tile_width(patch)):
@@ -103,19 +113,22 @@ def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, turned
     channels = channel_panels * width
     b, patch, lines, turned = bands[0], patches[thread], all_lines[thread], turned_patches[thread]
     position = np.empty(b.band_rows * b.band_columns, np.int64)
+    planes = list_planes(grad, b)
+    cells, lanes = b.reach_down * b.reach_across * b.height * b.width, lanes_of(patch)
+    channel = np.empty(channels, np.int64)
+    for c in range(channels):
+        channel[c] = min(c, b.channels - 1) * cells  # those beyond the last are left out by add_up
     sums = all_sums[thread].reshape(-1)
     sums[:] = 0
-    cells = b.reach_down * b.reach_across * b.height * b.width
     for item in share(b.items, thread, len(patches)):
         n, group, i, j, rows, columns = locate(item, b)
         copy_patch(source, n, group, i, j, b, patch)
-        pack_gradient(grad, n, group, i, j, rows, columns, b, lines)
-        list_positions(rows, columns, b.width, position)
-        position *= channels
-        for at in range(cells):
-            for c in range(b.channels):
-                turned[at * channels + c] = patch[c * cells + at]
-            turned[at * channels + b.channels : (at + 1) * channels] = 0
+        pack_gradient(grad, n, group, i, j, rows, columns, b, planes, lines)
+        for y in range(rows):
+            for x in range(columns):
+                position[y * columns + x] = (y * b.width + x) * channels
+        for c in range(0, channels, lanes):
+            turn(patch, 0, channel, c, turned, c, channels, max(cells, lanes))
         depth = rows * columns
         for panel in range(column_panels):
             begin = np.int64(row[panel // channel_panels]) * channels + panel % channel_panels * width

@@ -26,9 +26,14 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.tile import VECTOR_BYTES, VECTORS, cut
+from tinycnn.kernels.numba.vectors import copy_row, lanes_of, turn
 
 POSITIONS = 1024  # output positions of a band, at most; not tuned yet
-SUMS = 1 << 16  # numbers of the result that a band computes, at most: 256 KiB in float32, half of a small L2
+SUMS = (
+    1 << 17
+)  # numbers that a band keeps in cache, at most; half of it made VGG-16 slower by a tenth with 512 channels
+
+PACKED = 8  # panels packed together: what lies side by side in the weight is read at once, along A's rows or columns
 
 
 class Side(NamedTuple):
@@ -87,8 +92,13 @@ class Bands(NamedTuple):
 
     @property
     def patch_cells(self) -> int:
-        """Of a patch, and what a tile may read beyond its end."""
-        return self.channels * self.reach_down * self.reach_across * self.height * self.width + 64
+        """Of a patch, and what a tile or a vector may read beyond its end."""
+        return self.channels * self.channel_cells + 64
+
+    @property
+    def channel_cells(self) -> int:
+        """Of one channel in a patch."""
+        return self.reach_down * self.reach_across * self.height * self.width
 
 
 BANDS = np.dtype([(name, np.int64) for name in Bands._fields])
@@ -100,7 +110,7 @@ class Correlation(NamedTuple):
 
     bands: Bands
     record: Array  # of the bands
-    row: Array  # where in a patch row (c, t) begins
+    row: Array  # where in a patch row (c, t) begins; what vectors read beyond the last is the last again
     cell: Array  # kernel cell r·S + s of each tap
     weight_strides: tuple[int, int, int]  # of group, row of A and channel, in numbers
 
@@ -110,7 +120,7 @@ def forward_correlation(g: ConvGeometry, threads: int) -> Correlation:
     """The correlation that is convolution's forward."""
     K, channels = g.K // g.groups, g.C // g.groups
     strides = (K * channels * g.R * g.S, channels * g.R * g.S, g.R * g.S)
-    return _correlation(g, K, channels, (_forward_side(g.rows), _forward_side(g.columns)), strides, threads)
+    return _correlation(g, K, channels, (_forward_side(g.rows), _forward_side(g.columns)), strides, threads, held=K)
 
 
 @lru_cache(maxsize=1024)
@@ -124,7 +134,15 @@ def backward_correlations(g: ConvGeometry, threads: int) -> tuple[Correlation, .
         for across in range(min(g.columns.stride, g.W))
     ]
     met = [sides for sides in lattices if sides[0].taps and sides[1].taps]
-    return tuple(_correlation(g, channels, K, sides, strides, threads) for sides in met)
+    return tuple(_correlation(g, channels, K, sides, strides, threads, held=channels) for sides in met)
+
+
+@lru_cache(maxsize=1024)
+def column_gradient(g: ConvGeometry, threads: int) -> Correlation:
+    """The gradient of the column matrix, Wᵀ · dy: a correlation of dy with kernels of one cell, C/G·R·S of them."""
+    K, M = g.K // g.groups, g.C // g.groups * g.R * g.S
+    sides = Side(g.P, (0,), (0,), 1, 1, 0), Side(g.Q, (0,), (0,), 1, 1, 0)
+    return _correlation(g, M, K, sides, (K * M, 1, M), threads, held=K)
 
 
 def covers(correlations: tuple[Correlation, ...], g: ConvGeometry) -> bool:
@@ -146,15 +164,36 @@ def _backward_side(axis: Axis, origin: int) -> Side:
     return Side(out, tuple(met.values()), tuple(met), 1, axis.stride, origin)
 
 
+def _band_rows(rows: int, width: int, most: int, images: int, threads: int) -> int:
+    """The height of bands that makes the fewest tiles: 7 rows of 16 fill 3.5, which are 4, and 14 rows fill 7."""
+
+    def tiles(height: int) -> int:
+        return -(-height * width // (VECTORS * VECTOR_BYTES // np.dtype(np.float32).itemsize))
+
+    def cost(height: int) -> tuple[int, int]:
+        whole, rest = divmod(rows, height)
+        bands = whole + (rest > 0)
+        if images >= threads:
+            return whole * tiles(height) + tiles(rest), bands
+        return -(-images * bands // threads) * tiles(height), bands
+
+    return min(range(1, most + 1), key=cost)
+
+
 def _correlation(
-    g: ConvGeometry, M: int, channels: int, sides: tuple[Side, Side], strides: tuple[int, int, int], threads: int
+    g: ConvGeometry,
+    M: int,
+    channels: int,
+    sides: tuple[Side, Side],
+    strides: tuple[int, int, int],
+    threads: int,
+    held: int,
 ) -> Correlation:
+    """Cut in bands; of each position ``held`` numbers must stay in cache."""
     rows, columns = sides
-    most = max(1, min(POSITIONS, SUMS // M))
+    most = max(1, min(POSITIONS, SUMS // held))
     across = -(-columns.out // -(-columns.out // most))  # of equal bands, none longer than most
-    share = -(-g.N * g.groups * rows.out // threads)  # rows of output for each thread
-    down = max(1, min(most // across, rows.out, share))
-    down = -(-rows.out // -(-rows.out // down))
+    down = _band_rows(rows.out, across + columns.spread, max(1, min(most // across, rows.out)), g.N * g.groups, threads)
     patch = down + rows.spread, across + columns.spread
     first = min(rows.taps), min(columns.taps)
     grid = -(-rows.out // down), -(-columns.out // across)
@@ -171,13 +210,14 @@ def _correlation(
     tap = (lattice * area + corner).reshape(-1)
     row = np.add.outer(np.arange(channels) * rows.reach * columns.reach * area, tap).reshape(-1)
     cell = np.add.outer(np.array(rows.kernel) * g.S, columns.kernel).reshape(-1)
-    return Correlation(bands, np.array([bands], BANDS), row.astype(np.uint64), cell.astype(np.int64), strides)
+    row = np.pad(row, (0, 64), "edge").astype(np.uint64)
+    return Correlation(bands, np.array([bands], BANDS), row, cell.astype(np.int64), strides)
 
 
 @inlined
 def tile_width(array: Any) -> int:
     """Columns of a tile of this array's numbers."""
-    return VECTORS * VECTOR_BYTES // array.itemsize
+    return VECTORS * lanes_of(array)
 
 
 @inlined
@@ -199,8 +239,10 @@ def locate(item: int, b: Bands) -> tuple[int, int, int, int, int, int]:
 @inlined
 def copy_patch(source: Array, n: int, group: int, i: int, j: int, b: Bands, patch: Array) -> None:
     """Copy what the band at output (i, j) reads, zeros around it, cells of equal remainder side by side."""
-    H, W = source.shape[2:]
+    _, channels, H, W = source.shape
+    cells, least = source.reshape(-1), source.dtype.type(-np.inf)
     for c in range(b.channels):
+        plane = (n * channels + group * b.channels + c) * H
         for down in range(b.reach_down):
             for across in range(b.reach_across):
                 left = j * b.reach_across + b.left + across
@@ -209,38 +251,51 @@ def copy_patch(source: Array, n: int, group: int, i: int, j: int, b: Bands, patc
                 lattice = ((c * b.reach_down + down) * b.reach_across + across) * b.height
                 for y in range(b.height):
                     h = i * b.reach_down + b.top + down + y * b.reach_down
-                    line = patch[(lattice + y) * b.width : (lattice + y + 1) * b.width]
+                    goal = (lattice + y) * b.width
                     if h < 0 or h >= H:
-                        line[:] = 0
+                        clear(patch, goal, goal + b.width)
                         continue
-                    line[:begin] = 0
-                    cells = source[n, group * b.channels + c, h]
+                    clear(patch, goal, goal + begin)
+                    start = (plane + h) * W + left
                     if b.reach_across == 1:
-                        for x in range(begin, end):
-                            line[x] = cells[left + x]
+                        copy_row(cells, start + begin, patch, goal + begin, end - begin, least)
                     else:
                         for x in range(begin, end):
-                            line[x] = cells[left + x * b.reach_across]
-                    line[end:] = 0
+                            patch[np.uint64(goal + x)] = cells[np.uint64(start + x * b.reach_across)]
+                    clear(patch, goal + end, goal + b.width)
+
+
+@inlined
+def clear(numbers: Array, start: int, stop: int) -> None:
+    """Put zeros from start to stop."""
+    for index in range(start, stop):
+        numbers[np.uint64(index)] = 0
 
 
 @parallel_kernel
 def pack_weight(weight: Array, strides: tuple[int, int, int], cell: Array, bands: Array, panels: Array) -> None:
     """Put A in panels, the rows side by side for each column: panels[panel, (c, t) · panel_rows + i]."""
-    for index in prange(len(panels)):
-        _pack_panel(weight, strides, cell, np.int64(index), bands[0], panels)
+    blocks = (len(panels) + PACKED - 1) // PACKED
+    for block in prange(blocks):
+        _pack_panels(weight, strides, cell, np.int64(block) * PACKED, bands[0], panels)
 
 
 @inlined
-def _pack_panel(weight: Array, strides: tuple[int, int, int], cell: Array, index: Any, b: Bands, panels: Array) -> None:
-    group, first = index // b.panels, index % b.panels * b.panel_rows
-    taps = len(cell)
-    for i in range(b.panel_rows):
-        start = group * strides[0] + (first + i) * strides[1]
-        for c in range(b.channels):
-            for t in range(taps):
-                value = weight[start + c * strides[2] + cell[t]] if first + i < b.M else 0
-                panels[index, (c * taps + t) * b.panel_rows + i] = value
+def _pack_panels(
+    weight: Array, strides: tuple[int, int, int], cell: Array, first: Any, b: Bands, panels: Array
+) -> None:
+    for c in range(b.channels):
+        for t in range(len(cell)):
+            column = (c * len(cell) + t) * b.panel_rows
+            for index in range(first, min(first + PACKED, len(panels))):
+                group, panel = divmod(index, b.panels)
+                row = panel * b.panel_rows
+                start = group * strides[0] + row * strides[1] + c * strides[2] + cell[t]
+                rows = min(b.panel_rows, b.M - row)
+                for i in range(rows):
+                    panels[index, np.uint64(column + i)] = weight[np.uint64(start + i * strides[1])]
+                for i in range(rows, b.panel_rows):
+                    panels[index, np.uint64(column + i)] = 0
 
 
 @inlined
@@ -258,47 +313,60 @@ def write_band(
     target: Array,
 ) -> None:
     """Put the sums of a band, whose rows lie ``width`` apart, where they belong in the target."""
+    _, channels, H, W = target.shape
+    found, line, least = sums.reshape(-1), target.reshape(-1), sums.dtype.type(0 if relu else -np.inf)
     for m in range(b.M):
+        plane = (n * channels + group * b.M + m) * H
         for y in range(rows):
-            line = target[n, group * b.M + m, (i + y) * b.step_down + b.origin_down]
-            start = j * b.step_across + b.origin_across
-            found = sums[m, y * width : y * width + columns]
-            if b.step_across == 1 and relu:
-                for x in range(columns):
-                    line[start + x] = 0 if found[x] <= 0 else found[x]
-            elif b.step_across == 1:
-                for x in range(columns):
-                    line[start + x] = found[x]
+            begin = m * sums.shape[1] + y * width
+            start = (plane + (i + y) * b.step_down + b.origin_down) * W + j * b.step_across + b.origin_across
+            if b.step_across == 1:
+                copy_row(found, begin, line, start, columns, least)
             else:
                 for x in range(columns):
-                    line[start + x * b.step_across] = found[x]
+                    line[np.uint64(start + x * b.step_across)] = found[np.uint64(begin + x)]
 
 
 @inlined
-def list_positions(rows: int, columns: int, width: int, position: Array) -> None:
-    """Where in a patch, whose rows lie ``width`` apart, the outputs of a band begin to read; 0 beyond the last."""
-    for y in range(rows):
-        for x in range(columns):
-            position[y * columns + x] = y * width + x
-    position[rows * columns :] = 0
+def start_with(bias: Array, group: int, positions: int, b: Bands, sums: Array) -> None:
+    """Let the sums of a band begin with the bias."""
+    flat, pitch = sums.reshape(-1), sums.shape[1]
+    for m in range(b.M):
+        start, value = m * pitch, bias[group * b.M + m]
+        for position in range(positions):
+            flat[np.uint64(start + position)] = value
+
+
+@inlined
+def list_planes(grad: Array, b: Bands) -> Array:
+    """Where each channel of a group begins; beyond the last, the last again."""
+    planes = np.empty(b.panels * b.panel_rows + lanes_of(grad), np.int64)
+    for k in range(len(planes)):
+        planes[k] = min(k, b.M - 1) * b.P * b.Q
+    return planes
 
 
 @inlined
 def pack_gradient(
-    grad: Array, n: int, group: int, i: int, j: int, rows: int, columns: int, b: Bands, lines: Array
+    grad: Array, n: int, group: int, i: int, j: int, rows: int, columns: int, b: Bands, planes: Array, lines: Array
 ) -> None:
-    """Put dy of a band in panels of channels, side by side for each position; zeros where no channel is left."""
-    for k in range(b.panels * b.panel_rows):
-        panel, row = divmod(k, b.panel_rows)
-        start = panel * rows * columns * b.panel_rows + row
+    """Put dy of a band in panels of channels, side by side for each position; where none is left, any numbers."""
+    cells, lanes, count = grad.reshape(-1), lanes_of(grad), rows * columns
+    start = ((n * grad.shape[1] + group * b.M) * b.P + i) * b.Q + j
+    if columns == b.Q:  # rows follow each other
+        rows, columns = 1, count
+    for panel in range(b.panels):
+        first = panel * b.panel_rows
         for y in range(rows):
-            if k < b.M:
-                line = grad[n, group * b.M + k, i + y, j : j + columns]
+            goal = first * count + y * columns * b.panel_rows
+            if columns >= lanes:  # the last rows of a panel first: what goes beyond is overwritten by the others
+                for row in range((b.panel_rows - 1) // lanes * lanes, -1, -lanes):
+                    turn(cells, start + y * b.Q, planes, first + row, lines, goal + row, b.panel_rows, columns)
+                continue
+            for row in range(b.panel_rows):
+                begin = start + y * b.Q + planes[first + row]
                 for x in range(columns):
-                    lines[np.uint64(start + (y * columns + x) * b.panel_rows)] = line[x]
-            else:
-                for x in range(columns):
-                    lines[np.uint64(start + (y * columns + x) * b.panel_rows)] = 0
+                    lines[np.uint64(goal + x * b.panel_rows + row)] = cells[np.uint64(begin + x)]
 
 
 @parallel_kernel

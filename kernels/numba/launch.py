@@ -56,21 +56,27 @@ def _run(
 ) -> None:
     b, dtype = correlation.bands, source.dtype
     with team(b.work, b.items) as threads:
-        panels = empty((b.groups * b.panels, b.length * b.panel_rows), dtype)
-        flat_weight = contiguous(weight).reshape(-1)
-        pack_weight(flat_weight, correlation.weight_strides, correlation.cell, correlation.record, panels)
         correlate(
             contiguous(source),
             np.zeros(b.groups * b.M, dtype) if bias is None else contiguous(bias),
             relu,
             correlation.row,
             correlation.record,
-            panels,
+            pack(weight, correlation),
             empty((threads, b.patch_cells), dtype),
-            empty((threads, DEPTH * tile_columns(dtype)), dtype),
+            empty((threads, (DEPTH + 1) * tile_columns(dtype)), dtype),
             empty((threads, b.panels * b.panel_rows, b.positions), dtype),
             target,
         )
+
+
+def pack(weight: Array, correlation: Correlation) -> Array:
+    """The weight as a correlation's matrix, in panels as `multiply_tile` takes them."""
+    b = correlation.bands
+    panels = empty((b.groups * b.panels, b.length * b.panel_rows), weight.dtype)
+    flat = contiguous(weight).reshape(-1)
+    pack_weight(flat, correlation.weight_strides, correlation.cell, correlation.record, panels)
+    return panels
 
 
 def backward_weight(
@@ -99,7 +105,7 @@ def backward_weight(
             len(correlation.cell),
             correlation.record,
             empty((threads, b.patch_cells), dtype),
-            empty((threads, b.panels * b.panel_rows * b.band_rows * b.band_columns), dtype),
+            empty((threads, b.panels * b.panel_rows * b.band_rows * b.band_columns + width), dtype),
             empty((threads, scratch), dtype),
             sums,
         )

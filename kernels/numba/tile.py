@@ -123,28 +123,6 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return context.get_dummy_value()
 
 
-@intrinsic
-def copy_columns(context, source, start, out, out_start):
-    """Copy as many numbers as a tile has columns, whole vectors at a time."""
-    signature = types.void(source, types.intp, out, types.intp)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, start, out, out_start = arguments
-        size = signature.args[0].dtype.bitwidth // 8
-        lanes = VECTOR_BYTES // size
-        vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), lanes)
-        for v in range(VECTORS):
-            places = []
-            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start)):
-                data = context.make_array(kind)(context, builder, array).data
-                index = builder.add(first, first.type(v * lanes))
-                places.append(builder.bitcast(builder.gep(data, [index]), vector.as_pointer()))
-            builder.store(builder.load(places[0], align=size), places[1], align=size)
-        return context.get_dummy_value()
-
-    return signature, emit
-
-
 def multiply_tile_plainly(
     a: Any,
     a_start: int,

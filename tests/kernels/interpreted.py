@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import correlation, threads, transform
-from tinycnn.kernels.numba.tile import copy_columns, multiply_tile, multiply_tile_plainly, tile_columns
+from tinycnn.kernels.numba import correlation, threads, transform, vectors
+from tinycnn.kernels.numba.tile import multiply_tile, multiply_tile_plainly, tile_columns
 
 
 def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
@@ -29,16 +29,13 @@ def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step
         out[out_start + i * out_step : out_start + i * out_step + columns] = total
 
 
-def copy_columns_plainly(source, start, out, out_start):
-    """What `copy_columns` does."""
-    columns = tile_columns(out.dtype)
-    out[out_start : out_start + columns] = source[start : start + columns]
-
-
 INTRINSICS = {
     multiply_tile: multiply_flat_tile,
     transform.multiply_lines: multiply_lines_plainly,
-    copy_columns: copy_columns_plainly,
+    vectors.add_row: vectors.add_row_plainly,
+    vectors.copy_vector: vectors.copy_vector_plainly,
+    vectors.copy_row: vectors.copy_row_plainly,
+    vectors.turn: vectors.turn_plainly,
 }
 
 

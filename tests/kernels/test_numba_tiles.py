@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.cases import normal
-from tests.kernels.tile_calls import lines_of, run_copy, run_tile
+from tests.kernels.tile_calls import lines_of, run_tile
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import transform
 from tinycnn.kernels.numba.tile import HEIGHTS, ROWS, VECTOR_BYTES, VECTORS, cut, multiply_tile_plainly, tile_columns
@@ -41,8 +41,8 @@ def test_panels_are_of_equal_height_and_hold_all_rows_with_as_few_to_spare_as_ca
 
 @EVERY_DTYPE
 @pytest.mark.parametrize("rows", HEIGHTS)
-@pytest.mark.parametrize("pitch", [0, 1, 37], ids=["side by side", "odd", "wide"])
-@pytest.mark.parametrize("length", [1, 2, 7, 300])
+@pytest.mark.parametrize("pitch", [0, 37], ids=["side by side", "wide"])
+@pytest.mark.parametrize("length", [1, 7, 300])
 @pytest.mark.parametrize("starts", [(0, 0, 0, 0), (1, 3, 2, 5), (5, 1, 7, 3)], ids=["zero", "odd", "odder"])
 def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, rows, dtype):
     columns = tile_columns(dtype)
@@ -114,14 +114,3 @@ def test_a_transform_from_both_sides_is_its_plain_twin(side, t, dtype):
     assert (abs(made[:, :, :columns] - expected) <= 8 * np.finfo(dtype).eps * size).all()
     assert np.isnan(made[:, :, columns]).all()
     assert np.isnan(out[:5]).all()
-
-
-@EVERY_DTYPE
-@pytest.mark.parametrize(("start", "out_start"), [(0, 0), (1, 3), (7, 5)])
-def test_as_many_numbers_are_copied_as_a_tile_has_columns(start, out_start, dtype):
-    columns = tile_columns(dtype)
-    source, out = normal(1, start + columns + 2, dtype=dtype), normal(2, out_start + columns + 2, dtype=dtype)
-    expected = out.copy()
-    expected[out_start : out_start + columns] = source[start : start + columns]
-    run_copy(source, start, out, out_start)
-    np.testing.assert_array_equal(out, expected)

@@ -2,8 +2,9 @@
 
 from numba import njit
 
-from tinycnn.kernels.numba.tile import copy_columns, multiply_tile
+from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import multiply_lines
+from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, turn
 
 
 @njit
@@ -13,7 +14,22 @@ def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_star
 
 @njit
 def run_copy(source, start, out, out_start):
-    copy_columns(source, start, out, out_start)
+    copy_vector(source, start, out, out_start)
+
+
+@njit
+def run_copy_row(source, start, out, out_start, count, least):
+    copy_row(source, start, out, out_start, count, least)
+
+
+@njit
+def run_add_row(source, start, out, out_start, count):
+    add_row(source, start, out, out_start, count)
+
+
+@njit
+def run_turn(source, start, begins, first, out, out_start, pitch, count):
+    turn(source, start, begins, first, out, out_start, pitch, count)
 
 
 def lines_of(matrix: int):

@@ -1,0 +1,208 @@
+"""Moving numbers whole vectors at a time, where Numba's loops would take them one by one.
+
+Rows of images and of tiles are short: a loop that LLVM has made for thousands of numbers spends itself on the first few
+and the last. So these say in LLVM's own instructions what is loaded, shuffled and stored. Where a row is no whole
+number of vectors, the last vector ends where the row does, over numbers that have been moved already; no number beside
+the row is touched. `turn` may write more, as its docstring says.
+
+What they do is said plainly by their twins, `copy_row_plainly` and so on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from tinycnn.kernels.numba.compile import inlined
+from tinycnn.kernels.numba.tile import VECTOR_BYTES
+
+
+@inlined
+def lanes_of(array: Any) -> int:
+    """How many of this array's numbers a vector has."""
+    return VECTOR_BYTES // array.itemsize
+
+
+@intrinsic
+def copy_row(context, source, start, out, out_start, count, least):
+    """Copy so many numbers, or ``least`` in place of one that is not above it; NaN stays.
+
+    Whole vectors, and a last one that ends where the row does, over numbers already copied; of a row that is shorter
+    than a vector, half vectors, and so on.
+    """
+    signature = types.void(source, types.intp, out, types.intp, types.intp, out.dtype)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, out, out_start, count, least = arguments
+        size = signature.args[0].dtype.bitwidth // 8
+        number, integer = context.get_data_type(signature.args[0].dtype), count.type
+        source, out = (
+            builder.gep(context.make_array(kind)(context, builder, array).data, [first])
+            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start))
+        )
+
+        def copy(index: Any, lanes: int) -> None:
+            vector = ir.VectorType(number, lanes)
+            floor = builder.insert_element(ir.Constant(vector, ir.Undefined), least, ir.IntType(32)(0))
+            floor = builder.shuffle_vector(floor, floor, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+            here, there = (builder.bitcast(builder.gep(p, [index]), vector.as_pointer()) for p in (source, out))
+            value = builder.load(here, align=size)
+            value = builder.select(builder.fcmp_ordered("<=", value, floor), floor, value)
+            builder.store(value, there, align=size)
+
+        after = builder.append_basic_block("after")
+        lanes = VECTOR_BYTES // size
+        while lanes:
+            fits, shorter = builder.append_basic_block(f"by{lanes}"), builder.append_basic_block("shorter")
+            builder.cbranch(builder.icmp_signed(">=", count, integer(lanes)), fits, shorter)
+            builder.position_at_end(fits)
+            last = builder.sub(count, integer(lanes))
+            with cgutils.for_range_slice(builder, integer(0), last, integer(lanes)) as (index, _):
+                copy(index, lanes)
+            copy(last, lanes)
+            builder.branch(after)
+            builder.position_at_end(shorter)
+            lanes //= 2
+        builder.branch(after)
+        builder.position_at_end(after)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def add_row(context, source, start, out, out_start, count):
+    """Add so many numbers to others: whole vectors, then a half, a quarter, … where the count has one."""
+    signature = types.void(source, types.intp, out, types.intp, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, out, out_start, count = arguments
+        size = signature.args[0].dtype.bitwidth // 8
+        number, integer = context.get_data_type(signature.args[0].dtype), count.type
+        source, out = (
+            builder.gep(context.make_array(kind)(context, builder, array).data, [first])
+            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start))
+        )
+
+        def add(index: Any, lanes: int) -> None:
+            vector = ir.VectorType(number, lanes)
+            here, there = (builder.bitcast(builder.gep(p, [index]), vector.as_pointer()) for p in (source, out))
+            total = builder.fadd(builder.load(there, align=size), builder.load(here, align=size))
+            builder.store(total, there, align=size)
+
+        lanes = VECTOR_BYTES // size
+        done = builder.and_(count, integer(-lanes))
+        with cgutils.for_range_slice(builder, integer(0), done, integer(lanes)) as (index, _):
+            add(index, lanes)
+        while lanes > 1:
+            lanes //= 2
+            part = builder.and_(count, integer(lanes))
+            with builder.if_then(builder.icmp_signed("!=", part, integer(0))):
+                add(builder.and_(count, integer(-2 * lanes)), lanes)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def copy_vector(context, source, start, out, out_start):
+    """Copy as many numbers as a vector has."""
+    signature = types.void(source, types.intp, out, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, out, out_start = arguments
+        size = signature.args[0].dtype.bitwidth // 8
+        vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), VECTOR_BYTES // size)
+        here, there = (
+            builder.bitcast(
+                builder.gep(context.make_array(kind)(context, builder, array).data, [first]), vector.as_pointer()
+            )
+            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start))
+        )
+        builder.store(builder.load(here, align=size), there, align=size)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def turn(context, source, start, begins, first, out, out_start, pitch, count):
+    """Put as many rows as a vector has lanes side by side: out[x·pitch + l] = source[start + begins[first + l] + x].
+
+    (out counted from ``out_start``.) x counts to ``count``, which is a vector's lanes at least. Where ``pitch`` is less
+    than the lanes, what lies beyond it is overwritten by the next x; of the last x it stays.
+    """
+    integers = types.intp, types.intp, types.intp
+    signature = types.void(source, types.intp, begins, types.intp, out, *integers)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, begins, first, out, out_start, pitch, count = arguments
+        kinds, integer = signature.args, count.type
+        size = kinds[0].dtype.bitwidth // 8
+        lanes = VECTOR_BYTES // size
+        vector = ir.VectorType(context.get_data_type(kinds[0].dtype), lanes)
+        source, begins, out = (
+            context.make_array(kind)(context, builder, array).data
+            for kind, array in ((kinds[0], source), (kinds[2], begins), (kinds[4], out))
+        )
+        begins = [builder.load(builder.gep(begins, [builder.add(first, integer(i))])) for i in range(lanes)]
+        starts = [builder.add(start, begin) for begin in begins]
+
+        def vector_at(base: Any, index: Any) -> Any:
+            return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
+
+        def move(x: Any) -> None:
+            rows = [builder.load(vector_at(source, builder.add(start, x)), align=size) for start in starts]
+            for i, row in enumerate(_transposed(builder, rows)):
+                goal = builder.add(out_start, builder.mul(builder.add(x, integer(i)), pitch))
+                builder.store(row, vector_at(out, goal), align=size)
+
+        last = builder.sub(count, integer(lanes))
+        with cgutils.for_range_slice(builder, integer(0), last, integer(lanes)) as (x, _):
+            move(x)
+        move(last)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """A square of vectors, transposed: each round interleaves the first half of the rows with the second."""
+    lanes = len(rows)
+    mask = ir.VectorType(ir.IntType(32), lanes)
+    low, high = (ir.Constant(mask, [start + i // 2 + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2))
+    for _ in range(lanes.bit_length() - 1):
+        pairs = list(zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True))
+        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    return rows
+
+
+def copy_row_plainly(source: Any, start: int, out: Any, out_start: int, count: int, least: float) -> None:
+    """What `copy_row` does."""
+    row = source[start : start + count]
+    out[out_start : out_start + count] = np.where(row <= least, out.dtype.type(least), row)
+
+
+def add_row_plainly(source: Any, start: int, out: Any, out_start: int, count: int) -> None:
+    """What `add_row` does."""
+    out[out_start : out_start + count] += source[start : start + count]
+
+
+def copy_vector_plainly(source: Any, start: int, out: Any, out_start: int) -> None:
+    """What `copy_vector` does."""
+    lanes = lanes_of(out)
+    out[out_start : out_start + lanes] = source[start : start + lanes]
+
+
+def turn_plainly(
+    source: Any, start: int, begins: Any, first: int, out: Any, out_start: int, pitch: int, count: int
+) -> None:
+    """What `turn` does."""
+    lanes = lanes_of(out)
+    for x in range(count):
+        goal = out_start + x * pitch
+        out[goal : goal + lanes] = [source[start + int(begins[first + i]) + x] for i in range(lanes)]

@@ -51,13 +51,17 @@ def with_attributes(loop: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def forget_plans() -> None:
+    """Let all correlations be planned again: what right code has planned would hide wrong code."""
+    for plan in (correlation.forward_correlation, correlation.backward_correlations, correlation.column_gradient):
+        plan.cache_clear()
+
+
 @contextmanager
 def interpreted() -> Iterator[None]:
     """Let Python run all loops of the convolutions until the end of the block."""
     plain = {id(intrinsic): twin for intrinsic, twin in INTRINSICS.items()}
-    cached = correlation.forward_correlation, correlation.backward_correlations
-    for plan in cached:
-        plan.cache_clear()
+    forget_plans()
     with pytest.MonkeyPatch.context() as patch:
         for name, module in list(sys.modules.items()):
             if name.startswith("tinycnn.kernels.numba"):
@@ -75,5 +79,4 @@ def interpreted() -> Iterator[None]:
         patch.setattr(threads, "set_num_threads", lambda count: None)
         with np.errstate(all="ignore"):  # numbers beyond a band's are computed with the rest, and read by nobody
             yield
-    for plan in cached:
-        plan.cache_clear()
+    forget_plans()

@@ -25,7 +25,7 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
 from tinycnn.kernels.numba.compile import parallel_kernel
 from tinycnn.kernels.numba.threads import team
-from tinycnn.kernels.numba.tile import ROWS, tile_columns
+from tinycnn.kernels.numba.tile import cut, tile_columns
 from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, pack_row, sum_share
 from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy.conv_winograd import Plan
@@ -44,6 +44,10 @@ class Layout(NamedTuple):
     groups: int
     K: int
     C: int
+    k_panels: int  # of kernels, in as many rows as a tile has
+    k_rows: int
+    c_panels: int
+    c_rows: int
     T: int  # tiles down and across an image
     U: int
     tiling: int
@@ -105,7 +109,7 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     """Dg = Gᵀ [Σ_tiles (A dY Aᵀ) ⊙ (Bᵀ d B)] G: (N, K, P, Q) -> (K, C/G, R, S)."""
     layout, width = layout_of(geometry), tile_columns(x.dtype)
     dw = empty(geometry.weight_shape, x.dtype)
-    panels, column_panels = -(-layout.K // ROWS), -(-layout.C // width)
+    panels, column_panels = layout.k_panels, -(-layout.C // width)
     with team(geometry.multiply_adds, layout.groups * panels * column_panels) as threads:
         across = min(column_panels, -(-threads // layout.groups))
         down = min(panels, -(-threads // (layout.groups * across)))
@@ -119,9 +123,9 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
             np.array([layout], LAYOUT),
             down,
             across,
-            empty((threads, points, share[0], block, ROWS), x.dtype),
+            empty((threads, points, share[0], block, layout.k_rows), x.dtype),
             empty((threads, points, share[1], block, width), x.dtype),
-            empty((threads, points, share[0], share[1], ROWS * width), x.dtype),
+            empty((threads, points, share[0], share[1], layout.k_rows * width), x.dtype),
             dw,
         )
     return dw
@@ -130,9 +134,10 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
 def layout_of(geometry: ConvGeometry) -> Layout:
     """The numbers of a geometry's plan."""
     g, plan = geometry, Plan.of(geometry)
+    K, C = g.K // g.groups, g.C // g.groups
     rows, columns, t = plan.rows, plan.columns, plan.tiling
     return Layout(
-        g.N, g.groups, g.K // g.groups, g.C // g.groups, rows.tiles, columns.tiles,
+        g.N, g.groups, K, C, *cut(K), *cut(C), rows.tiles, columns.tiles,
         TILINGS.index(t), t.m, t.r, t.a, rows.lead, columns.lead, rows.cells.stop, columns.cells.stop,
         rows.outputs.start, rows.outputs.stop, columns.outputs.start, columns.outputs.stop,
         rows.taps.start, rows.taps.stop, columns.taps.start, columns.taps.stop,
@@ -147,7 +152,7 @@ def _correlate(
         return
     dtype, width, points = source.dtype, tile_columns(source.dtype), layout.a**2
     depth, outer = (layout.K, layout.C) if backward else (layout.C, layout.K)
-    panels = -(-outer // ROWS)
+    panels, panel_rows = (layout.c_panels, layout.c_rows) if backward else (layout.k_panels, layout.k_rows)
     with team(layout.tiles * layout.m**2 * layout.r**2 * layout.K * layout.C * layout.groups, 1 << 30) as threads:
         block = _block(layout, depth + outer, -(-layout.tiles // threads), width)
         images = -(-block // (layout.T * layout.U))  # of one range of tiles, where a thread must own whole images
@@ -156,13 +161,13 @@ def _correlate(
         pieces = (len(bounds) - 1) * layout.groups
         chunks = min(panels, -(-threads // pieces))
         record = np.array([layout], LAYOUT)
-        factors = empty((points, layout.groups, panels, depth * ROWS), dtype)
+        factors = empty((points, layout.groups, panels, depth * panel_rows), dtype)
         factors[:, :, -1] = 0  # rows that no channel fills
         pack(contiguous(weight), record, backward, factors)
         correlate(
             source, factors, bias, relu, record, bounds, chunks, backward,
             empty((threads, points, block // width, depth * width), dtype),
-            empty((threads, points, -(-panels // chunks) * ROWS, block), dtype),
+            empty((threads, points, -(-panels // chunks) * panel_rows, block), dtype),
             target,
         )  # fmt: skip
 
@@ -175,7 +180,7 @@ def _block(layout: Layout, channels: int, most: int, width: int) -> int:
 
 @parallel_kernel
 def pack(weight, layouts, backward, factors):
-    """G g Gᵀ of every kernel, in panels of ROWS channels: of k for forward, of c for backward_input."""
+    """G g Gᵀ of every kernel, in panels of channels: of k for forward, of c for backward_input."""
     for k in prange(len(weight)):
         pack_row(weight, layouts, backward, factors, np.int64(k))
 

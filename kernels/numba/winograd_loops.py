@@ -7,7 +7,7 @@ import numpy as np
 from tinycnn.kernels.numba.compile import inlined
 from tinycnn.kernels.numba.correlation import share, tile_width
 from tinycnn.kernels.numba.launch import DEPTH
-from tinycnn.kernels.numba.tile import ROWS, multiply_tile
+from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import (
     input_factors,
     input_gradient,
@@ -42,9 +42,9 @@ def pack_row(weight, layouts, backward, factors, k):
             for lane in range(count):
                 value, c = made[point * width + lane], first + lane
                 if backward:
-                    panels[c // ROWS, row * ROWS + c % ROWS] = value
+                    panels[c // p.c_rows, row * p.c_rows + c % p.c_rows] = value
                 else:
-                    panels[row // ROWS, c * ROWS + row % ROWS] = value
+                    panels[row // p.k_rows, c * p.k_rows + row % p.k_rows] = value
 
 
 @inlined
@@ -96,7 +96,7 @@ def correlate_share(
     """Blocks of tiles from the source to the target, each for a share of the result's channels."""
     p, block, products = layouts[0], blocks[thread], all_products[thread]
     width, size = tile_width(source), p.m if backward else p.a
-    depth = p.K if backward else p.C
+    depth, outer, rows = (p.K, p.C, p.c_rows) if backward else (p.C, p.K, p.k_rows)
     panels = factors.shape[2]
     cells = np.empty(p.a * p.a * width, source.dtype)
     between = np.empty(p.a * p.a * width, source.dtype)
@@ -129,21 +129,20 @@ def correlate_share(
                         output_factors(p.tiling, cells, 0, size * width, width, between, flat, start, line)
                     else:
                         input_factors(p.tiling, cells, 0, size * width, width, between, flat, start, line)
-            multiply_points(factors, block, group, own, tile_panels, depth, row, products)
+            multiply_points(factors, block, group, own, tile_panels, depth, rows, row, products)
             for panel in own:
-                for i in range(min(ROWS, (p.C if backward else p.K) - panel * ROWS)):
-                    channel = (panel - own.start) * ROWS + i
+                for i in range(min(rows, outer - panel * rows)):
+                    channel = (panel - own.start) * rows + i
                     if backward:
-                        add_tiles(
-                            products, channel, group * p.C + panel * ROWS + i, count, spots, p, between, cells, target
-                        )
+                        c = group * p.C + panel * rows + i
+                        add_tiles(products, channel, c, count, spots, p, between, cells, target)
                     else:
-                        k = group * p.K + panel * ROWS + i
+                        k = group * p.K + panel * rows + i
                         write_tiles(products, channel, k, count, spots, p, bias[k], relu, between, cells, target)
 
 
 @inlined
-def multiply_points(factors, block, group, own, tile_panels, depth, row, products):
+def multiply_points(factors, block, group, own, tile_panels, depth, rows, row, products):
     """At each point, the product of the weight's panels and the block's."""
     width = block.shape[2] // depth
     pitch = products.shape[2]
@@ -155,10 +154,10 @@ def multiply_points(factors, block, group, own, tile_panels, depth, row, product
                 b = (point * block.shape[1] + t) * block.shape[2] + start * width
                 for panel in own:
                     a = ((point * factors.shape[1] + group) * factors.shape[2] + panel) * factors.shape[3]
-                    out = (point * products.shape[1] + (panel - own.start) * ROWS) * pitch + t * width
+                    out = (point * products.shape[1] + (panel - own.start) * rows) * pitch + t * width
                     multiply_tile(
                         flat_factors,
-                        a + start * ROWS,
+                        a + start * rows,
                         flat_block,
                         b,
                         row,
@@ -167,6 +166,7 @@ def multiply_points(factors, block, group, own, tile_panels, depth, row, product
                         flat,
                         out,
                         pitch,
+                        rows,
                     )
 
 
@@ -208,7 +208,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_sums, dw, 
     """Sum over all tiles for a share of the pairs of channels, and transform back."""
     p, left, right, sums = layouts[0], lefts[thread], rights[thread], all_sums[thread]
     width, points, block = tile_width(source), p.a * p.a, left.shape[2]
-    panels, column_panels = (p.K + ROWS - 1) // ROWS, (p.C + width - 1) // width
+    panels, rows, column_panels = p.k_panels, p.k_rows, (p.C + width - 1) // width
     cells = np.empty(points * width, source.dtype)
     between = np.empty(points * width, source.dtype)
     made = np.empty(points * width, source.dtype)
@@ -226,16 +226,16 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_sums, dw, 
             locate_tiles(first, count, p, spots)
             for index in range(count):
                 n, p_row, q_column = spots[index]
-                for k in range(own.start * ROWS, own.stop * ROWS, width):
+                for k in range(own.start * rows, own.stop * rows, width):
                     for lane in range(width):
-                        if k + lane < min(p.K, own.stop * ROWS):
+                        if k + lane < min(p.K, own.stop * rows):
                             gather_gradient(grad, n, group * p.K + k + lane, p_row, q_column, p, cells, lane, width)
                         else:
                             for cell in range(p.m * p.m):
                                 cells[cell * width + lane] = 0
                     output_factors(p.tiling, cells, 0, p.m * width, width, between, made, 0, width)
-                    for lane in range(min(width, own.stop * ROWS - k)):
-                        panel, i = divmod(k + lane - own.start * ROWS, ROWS)
+                    for lane in range(min(width, own.stop * rows - k)):
+                        panel, i = divmod(k + lane - own.start * rows, rows)
                         for point in range(points):
                             left[point, panel, index, i] = made[point * width + lane]
                 for panel in own_columns:
@@ -252,13 +252,13 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_sums, dw, 
             multiply_runs(left, right, count, len(own), len(own_columns), row, sums)
         flat, line = sums.reshape(-1), sums.shape[1] * sums.shape[2] * sums.shape[3]
         for panel in own:
-            for i in range(min(ROWS, p.K - panel * ROWS)):
+            for i in range(min(rows, p.K - panel * rows)):
                 for column in own_columns:
                     at = (panel - own.start) * sums.shape[2] + column - own_columns.start
                     start = at * sums.shape[3] + i * width
                     weight_gradient(p.tiling, flat, start, p.a * line, line, between, cells, 0, width)
                     for lane in range(min(width, p.C - column * width)):
-                        plane = dw[group * p.K + panel * ROWS + i, column * width + lane]
+                        plane = dw[group * p.K + panel * rows + i, column * width + lane]
                         plane[:] = 0
                         for y in range(p.first_r, p.end_r):
                             for x in range(p.first_s, p.end_s):
@@ -268,16 +268,16 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_sums, dw, 
 @inlined
 def multiply_runs(left, right, count, panels, column_panels, row, sums):
     """At each point add the products of the block's tiles, RUN at a time, to the sums."""
-    width, block = right.shape[3], left.shape[2]
+    width, block, rows = right.shape[3], left.shape[2], left.shape[3]
     flat_left, flat_right, flat = left.reshape(-1), right.reshape(-1), sums.reshape(-1)
     for point in range(len(left)):
         for column in range(column_panels):
             b = (point * right.shape[1] + column) * block * width
             for panel in range(panels):
-                a = (point * left.shape[1] + panel) * block * ROWS
-                out = ((point * sums.shape[1] + panel) * sums.shape[2] + column) * ROWS * width
+                a = (point * left.shape[1] + panel) * block * rows
+                out = ((point * sums.shape[1] + panel) * sums.shape[2] + column) * rows * width
                 for start in range(0, count, RUN):
                     multiply_tile(
-                        flat_left, a + start * ROWS, flat_right, b + start * width, row, 0,
-                        min(RUN, count - start), flat, out, width,
+                        flat_left, a + start * rows, flat_right, b + start * width, row, 0,
+                        min(RUN, count - start), flat, out, width, rows,
                     )  # fmt: skip

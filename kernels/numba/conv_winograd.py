@@ -25,8 +25,8 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
 from tinycnn.kernels.numba.compile import parallel_kernel
 from tinycnn.kernels.numba.threads import team
-from tinycnn.kernels.numba.tile import cut, tile_columns
-from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, pack_row, sum_share
+from tinycnn.kernels.numba.tile import VECTORS, cut, tile_columns
+from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, pack_panel, sum_share
 from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy.conv_winograd import Plan
 from tinycnn.kernels.numpy.winograd_transform import TILINGS, refusal
@@ -116,15 +116,16 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
         share = -(-panels // down), -(-column_panels // across)
         # Whole RUNs, or what is summed in one go, and so the rounding, would depend on the number of threads.
         block = _block(layout, layout.K // down + layout.C // across, layout.tiles, max(RUN, width))
-        points = layout.a**2
+        points, lanes = layout.a**2, width // VECTORS
         sum_products(
             contiguous(grad),
             contiguous(x),
             np.array([layout], LAYOUT),
             down,
             across,
-            empty((threads, points, share[0], block, layout.k_rows), x.dtype),
+            empty((threads, points, share[0], block + lanes, layout.k_rows), x.dtype),  # what turning writes beyond
             empty((threads, points, share[1], block, width), x.dtype),
+            empty((threads, max(layout.k_rows, width) * points * width), x.dtype),
             empty((threads, points, share[0], share[1], layout.k_rows * width), x.dtype),
             dw,
         )
@@ -162,7 +163,6 @@ def _correlate(
         chunks = min(panels, -(-threads // pieces))
         record = np.array([layout], LAYOUT)
         factors = empty((points, layout.groups, panels, depth * panel_rows), dtype)
-        factors[:, :, -1] = 0  # rows that no channel fills
         pack(contiguous(weight), record, backward, factors)
         correlate(
             source, factors, bias, relu, record, bounds, chunks, backward,
@@ -181,8 +181,8 @@ def _block(layout: Layout, channels: int, most: int, width: int) -> int:
 @parallel_kernel
 def pack(weight, layouts, backward, factors):
     """G g Gᵀ of every kernel, in panels of channels: of k for forward, of c for backward_input."""
-    for k in prange(len(weight)):
-        pack_row(weight, layouts, backward, factors, np.int64(k))
+    for index in prange(factors.shape[1] * factors.shape[2]):
+        pack_panel(weight, layouts, backward, factors, np.int64(index))
 
 
 @parallel_kernel
@@ -195,7 +195,7 @@ def correlate(source, factors, bias, relu, layouts, bounds, chunks, backward, bl
 
 
 @parallel_kernel
-def sum_products(grad, source, layouts, down, across, lefts, rights, sums, dw):
+def sum_products(grad, source, layouts, down, across, lefts, rights, made, sums, dw):
     """All of dw, the pairs of channels shared among the threads."""
     for thread in prange(len(lefts)):
-        sum_share(grad, source, layouts, down, across, lefts, rights, sums, dw, np.int64(thread))
+        sum_share(grad, source, layouts, down, across, lefts, rights, made, sums, dw, np.int64(thread))

@@ -26,7 +26,7 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.tile import VECTOR_BYTES, VECTORS, cut
-from tinycnn.kernels.numba.vectors import copy_row, lanes_of, turn
+from tinycnn.kernels.numba.vectors import copy_row, lanes_of, turn_rows
 
 POSITIONS = 1024  # output positions of a band, at most; not tuned yet
 SUMS = (
@@ -359,9 +359,8 @@ def pack_gradient(
         first = panel * b.panel_rows
         for y in range(rows):
             goal = first * count + y * columns * b.panel_rows
-            if columns >= lanes:  # the last rows of a panel first: what goes beyond is overwritten by the others
-                for row in range((b.panel_rows - 1) // lanes * lanes, -1, -lanes):
-                    turn(cells, start + y * b.Q, planes, first + row, lines, goal + row, b.panel_rows, columns)
+            if columns >= lanes:  # what goes beyond the last column is overwritten by the next row or panel
+                turn_rows(cells, start + y * b.Q, planes, first, b.panel_rows, lines, goal, columns)
                 continue
             for row in range(b.panel_rows):
                 begin = start + y * b.Q + planes[first + row]

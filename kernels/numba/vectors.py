@@ -170,11 +170,128 @@ def turn(context, source, start, begins, first, out, out_start, pitch, count):
     return signature, emit
 
 
+@inlined
+def turn_rows(
+    source: Any, start: int, begins: Any, first: int, rows: int, out: Any, out_start: int, count: int
+) -> None:
+    """Put so many rows side by side, no space between: out[x·rows + l] = source[start + begins[first + l] + x].
+
+    The last rows go first: what lies beyond them is overwritten by the others, but of the last x it stays.
+    """
+    lanes = lanes_of(source)
+    for row in range((rows - 1) // lanes * lanes, -1, -lanes):
+        turn(source, start, begins, first + row, out, out_start + row, rows, count)
+
+
+@intrinsic(prefer_literal=True)
+def deal(context, step, size, source, start, out, out_start, pitch):
+    """Deal numbers to as many lanes as a vector has: out[out_start + j·pitch + lane] = source[start + lane·step + j].
+
+    j counts to ``size``; it and the step are constants, the step a power of two. The source
+    is read by whole vectors, up to ``lanes · step`` numbers from each whole step.
+    """
+    if not all(isinstance(constant, types.IntegerLiteral) for constant in (step, size)):
+        return None
+    signature = types.void(step, size, source, types.intp, out, types.intp, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, _, source, start, out, out_start, pitch = arguments
+        kinds, integer, apart = signature.args, pitch.type, signature.args[0].literal_value
+        number_size = kinds[2].dtype.bitwidth // 8
+        vector = ir.VectorType(context.get_data_type(kinds[2].dtype), VECTOR_BYTES // number_size)
+        source, out = (
+            context.make_array(kind)(context, builder, array).data
+            for kind, array in ((kinds[2], source), (kinds[4], out))
+        )
+
+        def vector_at(base: Any, index: Any) -> Any:
+            return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
+
+        for j in range(signature.args[1].literal_value):
+            if j % apart == 0:
+                firsts = [builder.add(start, integer(j + v * vector.count)) for v in range(apart)]
+                loaded = [builder.load(vector_at(source, first), align=number_size) for first in firsts]
+            goal = builder.add(out_start, builder.mul(pitch, integer(j)))
+            builder.store(_every(builder, loaded, j % apart), vector_at(out, goal), align=number_size)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic(prefer_literal=True)
+def weave(context, step, given, source, start, pitch, out, out_start, more):
+    """The opposite of `deal`: out[out_start + lane·step + j] = source[start + j·pitch + lane] + more, j < ``step``.
+
+    Only ``given`` of these are taken from the source; the others are ``more`` alone.
+    """
+    if not all(isinstance(constant, types.IntegerLiteral) for constant in (step, given)):
+        return None
+    signature = types.void(step, given, source, types.intp, types.intp, out, types.intp, source.dtype)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, _, source, start, pitch, out, out_start, more = arguments
+        kinds, integer = signature.args, pitch.type
+        size = kinds[2].dtype.bitwidth // 8
+        vector = ir.VectorType(context.get_data_type(kinds[2].dtype), VECTOR_BYTES // size)
+        first_lane = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None)
+        more = builder.insert_element(ir.Constant(vector, ir.Undefined), more, ir.IntType(32)(0))
+        more = builder.shuffle_vector(more, more, first_lane)
+        source, out = (
+            context.make_array(kind)(context, builder, array).data
+            for kind, array in ((kinds[2], source), (kinds[5], out))
+        )
+
+        def vector_at(base: Any, index: Any) -> Any:
+            return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
+
+        rows = [more] * signature.args[0].literal_value
+        for j in range(signature.args[1].literal_value):
+            place = vector_at(source, builder.add(start, builder.mul(pitch, integer(j))))
+            rows[j] = builder.fadd(builder.load(place, align=size), more)
+        for v, woven in enumerate(_interleaved(builder, rows)):
+            goal = builder.add(out_start, integer(v * vector.count))
+            builder.store(woven, vector_at(out, goal), align=size)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _mask(indices: list[int]) -> Any:
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
+
+
+def _every(builder: Any, vectors: list[Any], first: int) -> Any:
+    """Of n vectors side by side every n-th number, from ``first`` on: one vector."""
+    if len(vectors) == 1:
+        return vectors[0]
+    lanes, half = vectors[0].type.count, len(vectors) // 2
+    if half == 1:
+        return builder.shuffle_vector(*vectors, _mask([first + 2 * lane for lane in range(lanes)]))
+    parts = []
+    for a, b in zip(vectors[::2], vectors[1::2], strict=True):
+        taken = [first + len(vectors) * lane for lane in range(2 * lanes // len(vectors))]
+        parts.append(builder.shuffle_vector(a, b, _mask((taken * len(vectors))[:lanes])))
+    while len(parts) > 1:
+        kept = lanes // len(parts)
+        mask = _mask([lane % kept + lane // kept % 2 * lanes for lane in range(lanes)])
+        parts = [builder.shuffle_vector(a, b, mask) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:
+    """The numbers of n vectors in turn: n vectors."""
+    if len(rows) == 1:
+        return rows
+    lanes = rows[0].type.count
+    even, odd = _interleaved(builder, rows[::2]), _interleaved(builder, rows[1::2])
+    low, high = (_mask([start + i // 2 + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2))
+    return [builder.shuffle_vector(a, b, half) for a, b in zip(even, odd, strict=True) for half in (low, high)]
+
+
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
     """A square of vectors, transposed: each round interleaves the first half of the rows with the second."""
     lanes = len(rows)
-    mask = ir.VectorType(ir.IntType(32), lanes)
-    low, high = (ir.Constant(mask, [start + i // 2 + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2))
+    low, high = (_mask([start + i // 2 + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2))
     for _ in range(lanes.bit_length() - 1):
         pairs = list(zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True))
         rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
@@ -206,3 +323,21 @@ def turn_plainly(
     for x in range(count):
         goal = out_start + x * pitch
         out[goal : goal + lanes] = [source[start + int(begins[first + i]) + x] for i in range(lanes)]
+
+
+def deal_plainly(step: int, size: int, source: Any, start: int, out: Any, out_start: int, pitch: int) -> None:
+    """What `deal` does."""
+    lanes = lanes_of(out)
+    for j in range(size):
+        goal = out_start + j * pitch
+        out[goal : goal + lanes] = source[start + j : start + j + lanes * step : step][:lanes]
+
+
+def weave_plainly(
+    step: int, given: int, source: Any, start: int, pitch: int, out: Any, out_start: int, more: float
+) -> None:
+    """What `weave` does."""
+    lanes = lanes_of(out)
+    for j in range(step):
+        row = source[start + j * pitch : start + j * pitch + lanes] if j < given else np.zeros(lanes, out.dtype)
+        out[out_start + j : out_start + lanes * step : step] = row + more

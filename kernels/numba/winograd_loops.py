@@ -1,11 +1,16 @@
-"""The loops of `conv_winograd`: what one thread does, serially."""
+"""The loops of `conv_winograd`: what one thread does, serially.
+
+Tiles are the lanes of vectors, as many as a tile of a product has columns. Neighbours in a row of an image
+are a run: their cells are dealt to the lanes, and woven back from them, by whole vectors (see `vectors`). Lanes beyond
+the last tile hold what was there before, and nobody reads what becomes of it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tinycnn.kernels.numba.compile import inlined
-from tinycnn.kernels.numba.correlation import share, tile_width
+from tinycnn.kernels.numba.correlation import clear, share, tile_width
 from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import (
@@ -16,77 +21,124 @@ from tinycnn.kernels.numba.transform import (
     weight_factors,
     weight_gradient,
 )
+from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, turn_rows, weave
 
 RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rounding is measured
 
 
 @inlined
-def pack_row(weight, layouts, backward, factors, k):
-    """Transform the kernels of output channel k, one for each input channel, a tile's columns of channels at a time."""
+def pack_panel(weight, layouts, backward, factors, index):
+    """Transform the kernels of one panel, its channels the lanes, for each channel that is summed over."""
     p = layouts[0]
-    width = tile_width(weight)
-    cells = np.empty(p.r * p.r * width, weight.dtype)
+    outer, depth, rows = (p.C, p.K, p.c_rows) if backward else (p.K, p.C, p.k_rows)
+    group, panel = divmod(index, factors.shape[2])
+    width, size, least = tile_width(weight), p.r * p.r, weight.dtype.type(-np.inf)
+    cells = np.zeros(size * width, weight.dtype)
     between = np.empty(p.a * p.r * width, weight.dtype)
     made = np.empty(p.a * p.a * width, weight.dtype)
-    group, row = k // p.K, k % p.K
-    for first in range(0, p.C, width):
-        count = min(width, p.C - first)
-        cells[:] = 0
-        for lane in range(count):
-            for i in range(p.r):
-                for j in range(p.r):
-                    cells[(i * p.r + j) * width + lane] = weight[k, first + lane, i, j]
+    flat, flat_factors, line = weight.reshape(-1), factors.reshape(-1), factors[0].size
+    for summed in range(depth):
+        for lane in range(min(rows, outer - panel * rows)):
+            channel = panel * rows + lane
+            k, c = (summed, channel) if backward else (channel, summed)
+            start = ((group * p.K + k) * p.C + c) * size
+            for cell in range(size):
+                cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
         weight_factors(p.tiling, cells, 0, p.r * width, width, between, made, 0, width)
+        goal = (index * depth + summed) * rows
         for point in range(p.a * p.a):
-            panels = factors[point, group]
-            for lane in range(count):
-                value, c = made[point * width + lane], first + lane
-                if backward:
-                    panels[c // p.c_rows, row * p.c_rows + c % p.c_rows] = value
-                else:
-                    panels[row // p.k_rows, c * p.k_rows + row % p.k_rows] = value
+            copy_row(made, point * width, flat_factors, point * line + goal, rows, least)
 
 
 @inlined
-def locate_tiles(first, count, p, spots):
-    """Image, and the first output row and column of each tile, counted from the first output that takes part."""
-    for index in range(count):
-        n, rest = divmod(first + index, p.T * p.U)
+def list_runs(first, count, p, lanes, runs):
+    """Cut tiles into runs, a vector long at most: the first lane, image, output row and column, and how many tiles."""
+    lane, found = 0, 0
+    while lane < count:
+        n, rest = divmod(first + lane, p.T * p.U)
         down, across = divmod(rest, p.U)
-        spots[index, 0], spots[index, 1], spots[index, 2] = n, down * p.m, across * p.m
+        length = min(count - lane, p.U - across, lanes)
+        runs[found, 0], runs[found, 1], runs[found, 2], runs[found, 3] = lane, n, down * p.m, across * p.m
+        runs[found, 4] = length
+        found, lane = found + 1, lane + length
+    return found
 
 
 @inlined
-def gather(plane, top, left, first_row, end_row, first_column, end_column, size, cells, lane, width):
-    """Copy size x size cells of a plane to one lane, zeros outside the given rows and columns."""
-    for i in range(size):
-        h = top + i
-        start = i * size * width + lane
-        if first_row <= h < end_row:
-            line = plane[h]
-            if first_column <= left and left + size <= end_column:
+def deal_run(m, size, source, start, cells, goal, pitch):
+    """`deal` with the constants of each tiling."""
+    if m == 4 and size == 6:
+        deal(4, 6, source, start, cells, goal, pitch)
+    elif m == 4:
+        deal(4, 4, source, start, cells, goal, pitch)
+    elif size == 6:
+        deal(2, 6, source, start, cells, goal, pitch)
+    elif size == 4:
+        deal(2, 4, source, start, cells, goal, pitch)
+    else:
+        deal(2, 2, source, start, cells, goal, pitch)
+
+
+@inlined
+def weave_run(m, given, source, start, pitch, out, more):
+    """`weave` with the constants of each tiling."""
+    if m == 2:
+        weave(2, 2, source, start, pitch, out, 0, more)
+    elif given == 2:
+        weave(4, 2, source, start, pitch, out, 0, more)
+    else:
+        weave(4, 4, source, start, pitch, out, 0, more)
+
+
+@inlined
+def gather(source, channel, runs, found, size, top, left, ends, p, cells, pitch):
+    """Copy size x size cells of each tile to its lane, zeros outside the rows and columns that ``ends`` gives."""
+    _, channels, H, W = source.shape
+    first_row, end_row, first_column, end_column = ends
+    flat, lanes = source.reshape(-1), lanes_of(source)
+    reach = p.m * lanes + (size - 1) // p.m * p.m  # numbers that are read at once
+    for run in range(found):
+        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
+        column = runs[run, 3] + left
+        # The first tile, counted from the run's, that is inside, and the first after the last.
+        begin = min(length, max(0, (first_column - column + p.m - 1) // p.m))
+        end = max(begin, min(length, (end_column - size - column) // p.m + 1))
+        for i in range(size):
+            h, goal = runs[run, 2] + top + i, i * size * pitch + lane
+            if h < first_row or h >= end_row:
                 for j in range(size):
-                    cells[start + j * width] = line[left + j]
+                    clear(cells, goal + j * pitch, goal + j * pitch + length)
+                continue
+            start = ((n * channels + channel) * H + h) * W + column
+            if begin < end and start >= 0 and start + reach <= len(flat):
+                deal_run(p.m, size, flat, start, cells, goal, pitch)
+                gather_slowly(flat, start, 0, begin, size, column, first_column, end_column, p, cells, goal, pitch)
+                gather_slowly(flat, start, end, length, size, column, first_column, end_column, p, cells, goal, pitch)
             else:
-                for j in range(size):
-                    w = left + j
-                    cells[start + j * width] = line[w] if first_column <= w < end_column else 0
-        else:
-            for j in range(size):
-                cells[start + j * width] = 0
+                gather_slowly(flat, start, 0, length, size, column, first_column, end_column, p, cells, goal, pitch)
 
 
 @inlined
-def gather_input(x, n, channel, p_row, q_column, p, cells, lane, width):
-    """The a x a input cells of the tile at this output."""
-    gather(x[n, channel], p_row - p.top, q_column - p.left, 0, p.rows, 0, p.columns, p.a, cells, lane, width)
+def gather_slowly(flat, start, tile, end, size, column, first_column, end_column, p, cells, goal, pitch):
+    """One row of some tiles of a run, cell by cell."""
+    for lane in range(tile, end):
+        for j in range(size):
+            w = lane * p.m + j
+            inside = first_column <= column + w < end_column
+            cells[np.uint64(goal + j * pitch + lane)] = flat[np.uint64(start + w)] if inside else 0
 
 
 @inlined
-def gather_gradient(grad, n, channel, p_row, q_column, p, cells, lane, width):
-    """The m x m output cells of the tile at this output."""
-    top, left = p.first_p + p_row, p.first_q + q_column
-    gather(grad[n, channel], top, left, p.first_p, p.end_p, p.first_q, p.end_q, p.m, cells, lane, width)
+def gather_input(x, channel, runs, found, p, cells, pitch):
+    """The a x a input cells of each tile."""
+    gather(x, channel, runs, found, p.a, -p.top, -p.left, (0, p.rows, 0, p.columns), p, cells, pitch)
+
+
+@inlined
+def gather_gradient(grad, channel, runs, found, p, cells, pitch):
+    """The m x m output cells of each tile."""
+    ends = (p.first_p, p.end_p, p.first_q, p.end_q)
+    gather(grad, channel, runs, found, p.m, p.first_p, p.first_q, ends, p, cells, pitch)
 
 
 @inlined
@@ -95,13 +147,15 @@ def correlate_share(
 ):
     """Blocks of tiles from the source to the target, each for a share of the result's channels."""
     p, block, products = layouts[0], blocks[thread], all_products[thread]
-    width, size = tile_width(source), p.m if backward else p.a
+    width, lanes, size = tile_width(source), lanes_of(source), p.m if backward else p.a
     depth, outer, rows = (p.K, p.C, p.c_rows) if backward else (p.C, p.K, p.k_rows)
-    panels = factors.shape[2]
-    cells = np.empty(p.a * p.a * width, source.dtype)
+    panels, pitch = factors.shape[2], width + lanes
+    cells = np.zeros(p.a * p.a * pitch, source.dtype)
     between = np.empty(p.a * p.a * width, source.dtype)
+    woven = np.empty(p.m * lanes, source.dtype)
     row = np.arange(DEPTH) * width
-    spots = np.empty((products.shape[2], 3), np.int64)
+    runs, found = np.empty((block.shape[1], width, 5), np.int64), np.empty(block.shape[1], np.int64)
+    flat, line = block.reshape(-1), block.shape[1] * block.shape[2]
     ranges = len(bounds) - 1
     for item in share(ranges * p.groups * chunks, thread, len(blocks)):
         part, rest = divmod(item, ranges * p.groups)
@@ -110,45 +164,37 @@ def correlate_share(
         for first in range(bounds[index], bounds[index + 1], products.shape[2]):
             count = min(products.shape[2], bounds[index + 1] - first)
             tile_panels = (count + width - 1) // width
-            locate_tiles(first, count, p, spots)
-            flat, line = block.reshape(-1), block.shape[1] * block.shape[2]
             for t in range(tile_panels):
+                found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
                 for c in range(depth):
-                    for lane in range(width):
-                        if t * width + lane >= count:
-                            for cell in range(size * size):
-                                cells[cell * width + lane] = 0
-                            continue
-                        n, p_row, q_column = spots[t * width + lane]
-                        if backward:
-                            gather_gradient(source, n, group * depth + c, p_row, q_column, p, cells, lane, width)
-                        else:
-                            gather_input(source, n, group * depth + c, p_row, q_column, p, cells, lane, width)
                     start = t * block.shape[2] + c * width
                     if backward:
-                        output_factors(p.tiling, cells, 0, size * width, width, between, flat, start, line)
+                        gather_gradient(source, group * depth + c, runs[t], found[t], p, cells, pitch)
+                        output_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
                     else:
-                        input_factors(p.tiling, cells, 0, size * width, width, between, flat, start, line)
+                        gather_input(source, group * depth + c, runs[t], found[t], p, cells, pitch)
+                        input_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
             multiply_points(factors, block, group, own, tile_panels, depth, rows, row, products)
             for panel in own:
                 for i in range(min(rows, outer - panel * rows)):
-                    channel = (panel - own.start) * rows + i
-                    if backward:
-                        c = group * p.C + panel * rows + i
-                        add_tiles(products, channel, c, count, spots, p, between, cells, target)
-                    else:
-                        k = group * p.K + panel * rows + i
-                        write_tiles(products, channel, k, count, spots, p, bias[k], relu, between, cells, target)
+                    made, channel = (panel - own.start) * rows + i, group * outer + panel * rows + i
+                    for t in range(tile_panels):
+                        if backward:
+                            add_tiles(products, made, channel, t, runs[t], found[t], p, between, cells, woven, target)
+                        else:
+                            write_tiles(
+                                products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
+                                between, cells, woven, target,
+                            )  # fmt: skip
 
 
 @inlined
 def multiply_points(factors, block, group, own, tile_panels, depth, rows, row, products):
     """At each point, the product of the weight's panels and the block's."""
-    width = block.shape[2] // depth
-    pitch = products.shape[2]
+    width, pitch = block.shape[2] // depth, products.shape[2]
     flat, flat_factors, flat_block = products.reshape(-1), factors.reshape(-1), block.reshape(-1)
+    clear(flat, 0, len(flat))
     for point in range(len(block)):
-        products[point] = 0
         for start in range(0, depth, DEPTH):
             for t in range(tile_panels):
                 b = (point * block.shape[1] + t) * block.shape[2] + start * width
@@ -156,99 +202,92 @@ def multiply_points(factors, block, group, own, tile_panels, depth, rows, row, p
                     a = ((point * factors.shape[1] + group) * factors.shape[2] + panel) * factors.shape[3]
                     out = (point * products.shape[1] + (panel - own.start) * rows) * pitch + t * width
                     multiply_tile(
-                        flat_factors,
-                        a + start * rows,
-                        flat_block,
-                        b,
-                        row,
-                        0,
-                        min(DEPTH, depth - start),
-                        flat,
-                        out,
-                        pitch,
-                        rows,
-                    )
+                        flat_factors, a + start * rows, flat_block, b, row, 0,
+                        min(DEPTH, depth - start), flat, out, pitch, rows,
+                    )  # fmt: skip
 
 
 @inlined
-def write_tiles(products, channel, k, count, spots, p, bias, relu, between, cells, y):
+def write_tiles(products, made, k, t, runs, found, p, bias, relu, between, cells, woven, y):
     """Transform the products of one channel back, and write the outputs that exist."""
-    width = tile_width(products)
-    flat, line = products.reshape(-1), products.shape[1] * products.shape[2]
-    for begin in range(0, count, width):
-        start = channel * products.shape[2] + begin
-        outputs(p.tiling, flat, start, p.a * line, line, between, cells, 0, width)
-        for lane in range(min(width, count - begin)):
-            n, p_row, q_column = spots[begin + lane]
-            plane, top, left = y[n, k], p.first_p + p_row, p.first_q + q_column
-            for i in range(min(p.m, p.end_p - top)):
-                for j in range(min(p.m, p.end_q - left)):
-                    value = cells[(i * p.m + j) * width + lane] + bias
-                    plane[top + i, left + j] = 0 if relu and value <= 0 else value
+    width, line = tile_width(products), products.shape[1] * products.shape[2]
+    _, K, P, Q = y.shape
+    flat, least = y.reshape(-1), woven.dtype.type(0 if relu else -np.inf)
+    start = made * products.shape[2] + t * width
+    outputs(p.tiling, products.reshape(-1), start, p.a * line, line, between, cells, 0, width)
+    for run in range(found):
+        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
+        top, left = p.first_p + runs[run, 2], p.first_q + runs[run, 3]
+        for i in range(min(p.m, p.end_p - top)):
+            weave_run(p.m, p.m, cells, i * p.m * width + lane, width, woven, bias)
+            goal = ((n * K + k) * P + top + i) * Q + left
+            copy_row(woven, 0, flat, goal, min(length * p.m, p.end_q - left), least)
 
 
 @inlined
-def add_tiles(products, channel, c, count, spots, p, between, cells, dx):
+def add_tiles(products, made, c, t, runs, found, p, between, cells, woven, dx):
     """Transform the products of one channel back, and add them to the input cells that exist."""
-    width = tile_width(products)
-    flat, line = products.reshape(-1), products.shape[1] * products.shape[2]
-    for begin in range(0, count, width):
-        start = channel * products.shape[2] + begin
-        input_gradient(p.tiling, flat, start, p.a * line, line, between, cells, 0, width)
-        for lane in range(min(width, count - begin)):
-            n, p_row, q_column = spots[begin + lane]
-            plane, top, left = dx[n, c], p_row - p.top, q_column - p.left
-            for i in range(max(0, -top), min(p.a, p.rows - top)):
-                for j in range(max(0, -left), min(p.a, p.columns - left)):
-                    plane[top + i, left + j] += cells[(i * p.a + j) * width + lane]
+    width, line = tile_width(products), products.shape[1] * products.shape[2]
+    _, C, H, W = dx.shape
+    flat, zero = dx.reshape(-1), woven.dtype.type(0)
+    start = made * products.shape[2] + t * width
+    input_gradient(p.tiling, products.reshape(-1), start, p.a * line, line, between, cells, 0, width)
+    for run in range(found):
+        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
+        top = runs[run, 2] - p.top
+        for i in range(max(0, -top), min(p.a, p.rows - top)):
+            plane = ((n * C + c) * H + top + i) * W
+            for j in range(0, p.a, p.m):  # columns of a tile that do not overlap those of its neighbour
+                weave_run(p.m, min(p.m, p.a - j), cells, (i * p.a + j) * width + lane, width, woven, zero)
+                left = runs[run, 3] - p.left + j
+                skipped = max(0, -left)
+                count = min(length * p.m, p.columns - left) - skipped
+                if count > 0:
+                    add_row(woven, skipped, flat, plane + left + skipped, count)
 
 
 @inlined
-def sum_share(grad, source, layouts, down, across, lefts, rights, all_sums, dw, thread):
+def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, all_sums, dw, thread):
     """Sum over all tiles for a share of the pairs of channels, and transform back."""
-    p, left, right, sums = layouts[0], lefts[thread], rights[thread], all_sums[thread]
-    width, points, block = tile_width(source), p.a * p.a, left.shape[2]
-    panels, rows, column_panels = p.k_panels, p.k_rows, (p.C + width - 1) // width
-    cells = np.empty(points * width, source.dtype)
+    p, left, right, made, sums = layouts[0], lefts[thread], rights[thread], all_made[thread], all_sums[thread]
+    width, lanes, points = tile_width(source), lanes_of(source), p.a * p.a
+    block, pitch, rows = left.shape[2] - lanes, width + lanes, p.k_rows
+    column_panels = (p.C + width - 1) // width
+    cells = np.zeros(points * pitch, source.dtype)
     between = np.empty(points * width, source.dtype)
-    made = np.empty(points * width, source.dtype)
-    row = np.arange(RUN) * width
-    spots = np.empty((block, 3), np.int64)
+    row, begin = np.arange(RUN) * width, np.empty(width + rows + lanes, np.int64)
+    runs, found = np.empty((block // width, width, 5), np.int64), np.empty(block // width, np.int64)
     tiles = p.N * p.T * p.U
     for item in share(p.groups * down * across, thread, len(lefts)):
         group, rest = divmod(item, down * across)
         part, column_part = divmod(rest, across)
-        own = range(part * panels // down, (part + 1) * panels // down)
+        own = range(part * p.k_panels // down, (part + 1) * p.k_panels // down)
         own_columns = range(column_part * column_panels // across, (column_part + 1) * column_panels // across)
         sums[:] = 0
         for first in range(0, tiles, block):
             count = min(block, tiles - first)
-            locate_tiles(first, count, p, spots)
-            for index in range(count):
-                n, p_row, q_column = spots[index]
-                for k in range(own.start * rows, own.stop * rows, width):
-                    for lane in range(width):
-                        if k + lane < min(p.K, own.stop * rows):
-                            gather_gradient(grad, n, group * p.K + k + lane, p_row, q_column, p, cells, lane, width)
-                        else:
-                            for cell in range(p.m * p.m):
-                                cells[cell * width + lane] = 0
-                    output_factors(p.tiling, cells, 0, p.m * width, width, between, made, 0, width)
-                    for lane in range(min(width, own.stop * rows - k)):
-                        panel, i = divmod(k + lane - own.start * rows, rows)
-                        for point in range(points):
-                            left[point, panel, index, i] = made[point * width + lane]
-                for panel in own_columns:
-                    for lane in range(width):
-                        c = panel * width + lane
-                        if c < p.C:
-                            gather_input(source, n, group * p.C + c, p_row, q_column, p, cells, lane, width)
-                        else:
-                            for cell in range(points):
-                                cells[cell * width + lane] = 0
-                    start = ((panel - own_columns.start) * block + index) * width
-                    line = right.shape[1] * block * width
-                    input_factors(p.tiling, cells, 0, p.a * width, width, between, right.reshape(-1), start, line)
+            tile_panels = (count + width - 1) // width
+            for t in range(tile_panels):
+                found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
+            for panel in own:
+                channels = min(rows, p.K - panel * rows)
+                list_begins(channels, points * width, begin)
+                for t in range(tile_panels):
+                    for i in range(channels):
+                        k = group * p.K + panel * rows + i
+                        gather_gradient(grad, k, runs[t], found[t], p, cells, pitch)
+                        start = i * points * width
+                        output_factors(p.tiling, cells, 0, p.m * pitch, pitch, between, made, start, width)
+                    side_by_side(made, begin, rows, left, panel - own.start, t, points)
+            for panel in own_columns:
+                channels = min(width, p.C - panel * width)
+                list_begins(channels, points * width, begin)
+                for t in range(tile_panels):
+                    for i in range(channels):
+                        gather_input(source, group * p.C + panel * width + i, runs[t], found[t], p, cells, pitch)
+                        start = i * points * width
+                        input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, made, start, width)
+                    side_by_side(made, begin, width, right, panel - own_columns.start, t, points)
             multiply_runs(left, right, count, len(own), len(own_columns), row, sums)
         flat, line = sums.reshape(-1), sums.shape[1] * sums.shape[2] * sums.shape[3]
         for panel in own:
@@ -266,13 +305,29 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_sums, dw, 
 
 
 @inlined
+def list_begins(channels, apart, begin):
+    """Where the factors of each channel begin; beyond the last, the last again: sums that nobody reads."""
+    for i in range(len(begin)):
+        begin[i] = min(i, channels - 1) * apart
+
+
+@inlined
+def side_by_side(made, begin, rows, factors, panel, t, points):
+    """Put the channels' factors side by side for each tile: factors[point, panel, tile, channel]."""
+    flat, width = factors.reshape(-1), tile_width(made)
+    for point in range(points):
+        goal = ((point * factors.shape[1] + panel) * factors.shape[2] + t * width) * rows
+        turn_rows(made, point * width, begin, 0, rows, flat, goal, width)
+
+
+@inlined
 def multiply_runs(left, right, count, panels, column_panels, row, sums):
     """At each point add the products of the block's tiles, RUN at a time, to the sums."""
     width, block, rows = right.shape[3], left.shape[2], left.shape[3]
     flat_left, flat_right, flat = left.reshape(-1), right.reshape(-1), sums.reshape(-1)
     for point in range(len(left)):
         for column in range(column_panels):
-            b = (point * right.shape[1] + column) * block * width
+            b = (point * right.shape[1] + column) * right.shape[2] * width
             for panel in range(panels):
                 a = (point * left.shape[1] + panel) * block * rows
                 out = ((point * sums.shape[1] + panel) * sums.shape[2] + column) * rows * width

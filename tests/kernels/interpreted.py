@@ -35,7 +35,9 @@ INTRINSICS = {
     vectors.add_row: vectors.add_row_plainly,
     vectors.copy_vector: vectors.copy_vector_plainly,
     vectors.copy_row: vectors.copy_row_plainly,
+    vectors.deal: vectors.deal_plainly,
     vectors.turn: vectors.turn_plainly,
+    vectors.weave: vectors.weave_plainly,
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.cases import normal
-from tests.kernels.tile_calls import run_add_row, run_copy, run_copy_row, run_turn
+from tests.kernels.tile_calls import deal_of, run_add_row, run_copy, run_copy_row, run_turn, weave_of
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import vectors
 
@@ -91,3 +91,37 @@ def test_rows_are_turned_side_by_side(pitch, dtype):
         written = 5 + (count - 1) * pitch + lanes
         assert (out[:5] == before[:5]).all()
         assert (out[written:] == before[written:]).all()
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize(("step", "size"), [(2, 2), (2, 4), (2, 6), (4, 4), (4, 6)])
+def test_numbers_are_dealt_to_lanes(step, size, dtype):
+    lanes = vectors.lanes_of(np.empty(0, dtype))
+    source, out = normal(1, 3 + lanes * step + size, dtype=dtype), normal(2, 5 + size * (lanes + 3), dtype=dtype)
+    twin, before = out.copy(), out.copy()
+    deal_of(step, size)(source, 3, out, 5, lanes + 3)
+    vectors.deal_plainly(step, size, source, 3, twin, 5, lanes + 3)
+    np.testing.assert_array_equal(out, twin)
+    made, left = (array[5:].reshape(size, lanes + 3) for array in (out, before))
+    for j in range(size):
+        for lane in range(lanes):
+            assert made[j, lane] == source[3 + lane * step + j]
+    assert (made[:, lanes:] == left[:, lanes:]).all()
+    assert (out[:5] == before[:5]).all()
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize(("step", "given"), [(2, 2), (4, 4), (4, 2)])
+def test_lanes_are_woven_to_one_row(step, given, dtype):
+    lanes = vectors.lanes_of(np.empty(0, dtype))
+    source, out = normal(1, 3 + given * (lanes + 2), dtype=dtype), normal(2, 5 + lanes * step + 3, dtype=dtype)
+    twin, before = out.copy(), out.copy()
+    weave_of(step, given)(source, 3, lanes + 2, out, 5, dtype(0.5))
+    vectors.weave_plainly(step, given, source, 3, lanes + 2, twin, 5, dtype(0.5))
+    np.testing.assert_array_equal(out, twin)
+    for lane in range(lanes):
+        for j in range(step):
+            taken = source[3 + j * (lanes + 2) + lane] if j < given else dtype(0)
+            assert out[5 + lane * step + j] == taken + dtype(0.5)
+    assert (out[:5] == before[:5]).all()
+    assert (out[5 + lanes * step :] == before[5 + lanes * step :]).all()

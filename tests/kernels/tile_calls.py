@@ -4,7 +4,7 @@ from numba import njit
 
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import multiply_lines
-from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, turn
+from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, turn, weave
 
 
 @njit
@@ -40,3 +40,23 @@ def lines_of(matrix: int):
         multiply_lines(matrix, source, start, step, out, out_start, out_step)
 
     return run_lines
+
+
+def deal_of(step: int, size: int):
+    """`deal` with its constants."""
+
+    @njit
+    def run_deal(source, start, out, out_start, pitch):
+        deal(step, size, source, start, out, out_start, pitch)
+
+    return run_deal
+
+
+def weave_of(step: int, given: int):
+    """`weave` with its constants."""
+
+    @njit
+    def run_weave(source, start, pitch, out, out_start, more):
+        weave(step, given, source, start, pitch, out, out_start, more)
+
+    return run_weave

@@ -64,7 +64,7 @@ def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
     """dx = col2im(Wᵀ · dy): (N, K, P, Q) -> (N, C, H, W)."""
     if fills_the_input(geometry):
         return one_window.backward_input(grad, weight, geometry)
-    g, columns = geometry, column_gradient(geometry, limit())
+    g, columns = geometry, column_gradient(geometry)
     b, dtype = columns.bands, grad.dtype
     dx = zeros(g.input_shape, dtype)
     pieces = min(g.H, -(-limit() // max(1, g.N * g.groups)))  # of the rows of an image
@@ -171,9 +171,11 @@ def _fold_share(source, row, bands, panels, numbers, pieces, patches, all_sums, 
         top, bottom = piece * H // pieces, (piece + 1) * H // pieces  # rows of dx, which no other thread adds to
         first = max(0, -((dilation * (R - 1) - lead - top) // stride))  # output that meets them
         end = min(b.P, (bottom - 1 + lead) // stride + 1)
-        for i in range(first, end, b.band_rows):
+        for band in range(first // b.band_rows, (end + b.band_rows - 1) // b.band_rows):
+            i = max(first, band * b.band_rows)
+            rows = min(end, (band + 1) * b.band_rows) - i
             for j in range(0, b.Q, b.band_columns):
-                rows, columns = min(b.band_rows, end - i), min(b.band_columns, b.Q - j)
+                columns = min(b.band_columns, b.Q - j)
                 copy_patch(source, n, group, i, j, b, patch)
                 positions = (rows - 1) * b.width + columns
                 for p in range(b.panels):

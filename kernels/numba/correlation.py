@@ -138,11 +138,14 @@ def backward_correlations(g: ConvGeometry, threads: int) -> tuple[Correlation, .
 
 
 @lru_cache(maxsize=1024)
-def column_gradient(g: ConvGeometry, threads: int) -> Correlation:
-    """The gradient of the column matrix, Wᵀ · dy: a correlation of dy with kernels of one cell, C/G·R·S of them."""
+def column_gradient(g: ConvGeometry) -> Correlation:
+    """The gradient of the column matrix, Wᵀ · dy: a correlation of dy with kernels of one cell, C/G·R·S of them.
+
+    Its bands are the same for any number of threads, and so is the order in which columns are folded.
+    """
     K, M = g.K // g.groups, g.C // g.groups * g.R * g.S
     sides = Side(g.P, (0,), (0,), 1, 1, 0), Side(g.Q, (0,), (0,), 1, 1, 0)
-    return _correlation(g, M, K, sides, (K * M, 1, M), threads, held=K)
+    return _correlation(g, M, K, sides, (K * M, 1, M), threads=1, held=K)
 
 
 def covers(correlations: tuple[Correlation, ...], g: ConvGeometry) -> bool:

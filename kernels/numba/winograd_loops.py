@@ -237,7 +237,9 @@ def add_tiles(products, made, c, t, runs, found, p, between, cells, woven, dx):
         top = runs[run, 2] - p.top
         for i in range(max(0, -top), min(p.a, p.rows - top)):
             plane = ((n * C + c) * H + top + i) * W
-            for j in range(0, p.a, p.m):  # columns of a tile that do not overlap those of its neighbour
+            # By so many columns that no two tiles overlap; the last first, so that wherever a run begins, which depends
+            # on the number of threads, a cell that several tiles meet is added to in the order of the tiles.
+            for j in range((p.a - 1) // p.m * p.m, -1, -p.m):
                 weave_run(p.m, min(p.m, p.a - j), cells, (i * p.a + j) * width + lane, width, woven, zero)
                 left = runs[run, 3] - p.left + j
                 skipped = max(0, -left)

@@ -211,6 +211,7 @@ class PoolGeometry(WindowGeometry):
         return np.multiply.outer(_cells(self.rows, include_pad), _cells(self.columns, include_pad))
 
 
+@lru_cache(maxsize=1024)
 def _cells(axis: Axis, include_pad: bool) -> Array:
     """Cells of each window along one axis that lie inside the (padded) input: (out,)."""
     start = np.arange(axis.out) * axis.stride - axis.lead
@@ -390,11 +391,7 @@ def _require_fit(name: str, what: str, rows: Axis, columns: Axis, remedy: str) -
         raise ValueError(f"{name}: the input has no cells ({size}), so a {window} {what} never fits")
     padding = (rows.lead, rows.trail, columns.lead, columns.trail)
     given = f"padding {padding[0] if len(set(padding)) == 1 else padding}"
-    more = tuple(_enough(axis) for axis in (rows, columns))
+    # The least that is equal on both sides, on neither less than now, and with which a window fits.
+    more = tuple(max(a.lead, a.trail, -(-(a.extent - a.size) // 2)) for a in (rows, columns))
     advice = more[0] if more[0] == more[1] else more
     raise ValueError(f"{name}: a {window} {what} never fits a {size} input with {given}. Use padding={advice}{remedy}.")
-
-
-def _enough(axis: Axis) -> int:
-    """The least padding, equal on both sides and on neither less than now, with which a window fits."""
-    return max(axis.lead, axis.trail, -(-(axis.extent - axis.size) // 2))

@@ -23,6 +23,7 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import PoolGeometry
 from tinycnn.kernels.numba.chunks import bounds, chunks, share
 from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
+from tinycnn.kernels.numba.vectors import copy_row, lanes_of, weave
 from tinycnn.kernels.numba.workspace import contiguous, empty
 
 POOL_WEIGHT = 4  # what pooling does with an entry of the input costs as much as this many ReLUs
@@ -247,6 +248,9 @@ def _avg_back_chunks(grad, numbers, divisors, dx, count):
 def _avg_back(grad, numbers, divisors, dx):
     R, S, down, across, top, left = numbers
     (planes, P, Q), (_, H, W) = grad.shape, dx.shape
+    if R == S == down == across == 2 and H == 2 * P and W == 2 * Q:  # each cell in one window: twice, a row twice
+        _double(grad, divisors, dx)
+        return
     for n in range(planes):
         plane = dx[n].reshape(-1)
         plane[:] = 0
@@ -260,6 +264,24 @@ def _avg_back(grad, numbers, divisors, dx):
                     _spread(plane, corner + r0 * W + s0, W, 2, 2, part)
                 else:
                     _spread(plane, corner + r0 * W + s0, W, r1 - r0, s1 - s0, part)
+
+
+@inlined
+def _double(grad, divisors, dx):
+    """Divide each gradient by its count and write it to the four cells of its window; there are no other cells."""
+    (planes, P, Q), lanes = grad.shape, lanes_of(grad)
+    flat, flat_grad, flat_divisors = dx.reshape(-1), grad.reshape(-1), divisors.reshape(-1)
+    zero, least = grad.dtype.type(0), grad.dtype.type(-np.inf)
+    parts, woven = np.zeros(P * Q + lanes, grad.dtype), np.empty(2 * lanes, grad.dtype)
+    for n in range(planes):
+        for i in range(P * Q):
+            parts[np.uintp(i)] = flat_grad[np.uintp(n * P * Q + i)] / flat_divisors[np.uintp(i)]
+        for p in range(P):
+            for q in range(0, Q, lanes):
+                weave(2, 2, parts, p * Q + q, 0, woven, 0, zero)
+                goal, count = ((n * P + p) * 2 * Q + q) * 2, 2 * min(lanes, Q - q)
+                copy_row(woven, 0, flat, goal, count, least)
+                copy_row(woven, 0, flat, goal + 2 * Q, count, least)
 
 
 @inlined

@@ -207,10 +207,11 @@ class Optimizer:
                 f"{self._name}: the gradient of parameter {index} has shape {grad.shape}, "
                 f"the parameter {tensor.shape}: leave setting grad to backward()"
             )
-        if _kind(tensor.data) != self._kinds[index]:
+        kind = _kind(tensor.data)
+        if kind != self._kinds[index]:
             raise ValueError(
-                f"{self._name}: parameter {index} was {self._kinds[index]} when the optimizer was made and is now "
-                f"{_kind(tensor.data)}: convert the model first, then make the optimizer"
+                f"{self._name}: parameter {index} was {_told(self._kinds[index])} when the optimizer was made and is "
+                f"now {_told(kind)}: convert the model first, then make the optimizer"
             )
 
     def _make_writable(self, index: int) -> None:
@@ -253,5 +254,11 @@ def _distinct(owner: str, params: Any) -> list[Tensor]:
     return list(distinct.values())
 
 
-def _kind(array: Array) -> str:
-    return f"{'cupy' if is_cupy(array) else 'numpy'} {array.dtype} of shape {array.shape}"
+def _kind(array: Array) -> tuple[Any, ...]:
+    """Where an array is, its dtype and its shape."""
+    return "cupy" if is_cupy(array) else "numpy", array.dtype, array.shape
+
+
+def _told(kind: tuple[Any, ...]) -> str:
+    side, dtype, shape = kind
+    return f"{side} {dtype} of shape {shape}"

@@ -39,7 +39,7 @@ TILE_BYTES = 16 << 20  # forward of 32 images of 512x14x14 took 229 ms, with 4 M
 
 # Tiles that backward_weight sums in one go. The rounding of a sum grows with its length, and Gᵀ magnifies it; sums of
 # sums grow by less. Largest error over rms, 5x5, 64 channels, 196 tiles: 0.85e-5 in runs of 32, 1.6e-5 of 64, 3.0e-5
-# in one, where im2col has 0.2e-5.
+# in one, where im2col has 0.2e-5 (a BLAS for AVX2; that for AVX-512 sums in shorter runs by itself).
 RUN = 32
 
 

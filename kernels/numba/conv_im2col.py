@@ -2,7 +2,7 @@
 
 Written out whole, the column matrix is R·S times the input, and moving it costs more than multiplying it. Here a panel
 of it, DEPTH rows by as many columns as a tile has, is copied out of the band's patch (see `correlation`) into 16 KiB
-that stay in L1; then every panel of the weight is multiplied with it. So the matrix is never in memory, and no product
+(32 with AVX-512) that stay in the nearest cache; then every panel of the weight is multiplied with it. So the matrix is never in memory, and no product
 is wasted: unlike direct convolution, which reads the image in place, a panel holds outputs alone. The price is the
 copying, one number for each 2·K operations; it pays where rows of outputs are short or K is large.
 

@@ -33,8 +33,8 @@ from tinycnn.kernels.numpy.winograd_transform import TILINGS, refusal
 
 __all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refusal"]
 
-# How large a block is: of layers of VGG-16, AlexNet and LeNet-5 on two threads with 1 MiB of L2 each, half of FACTORS is
-# as fast, twice of it is slower by 1 to 7 %, and so are other LEAST and MOST, by up to 10 %.
+# How large a block is: over layers of VGG-16, AlexNet and LeNet-5 on two threads with 1 MiB of L2 each, half of FACTORS
+# is as fast, the double is slower by 1 to 7 %, and so are other LEAST and MOST, by up to 10 %.
 FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
 LEAST, MOST = 64, 256  # tiles of a block
 

@@ -9,6 +9,7 @@ from tests.kernels import test_numba_kernels as kernels
 from tests.planted_bugs import Bug, assert_caught, rows
 
 SAME, UNITS = kernels.test_values_are_those_of_the_numpy_kernel, kernels.FAMILIES
+MEANS = kernels.test_means_of_two_by_two_are_numpys_wherever_the_first_window_begins_and_the_last_one_ends
 SINGLE, DOUBLE = np.float32, np.float64
 
 
@@ -54,8 +55,15 @@ BUGS = [
     Bug("a plane of dx not cleared",
         "kernels.numba.pooling:_max_back", "plane[:] = 0", "plane[:] = 1", SAME, family(kernels.max_pool)),
     Bug("mean not divided",
-        "kernels.numba.pooling:_avg", "y[n, p, q] /= divisors[p, q]", "y[n, p, q] /= 1",
-        SAME, family(kernels.avg_pool)),
+        "kernels.numba.pooling:_avg", "total / divisors[p, q]", "total", SAME, family(kernels.avg_pool)),
+    Bug("windows of four that begin at the corner, whatever the padding",
+        "kernels.numba.pooling:_avg", "top == left == 0", "True", MEANS, (DOUBLE, (1, 0, 0, 0))),
+    Bug("the same, of their gradient",
+        "kernels.numba.pooling:_avg_back", "top == left == 0", "True", MEANS, (DOUBLE, (0, 0, 1, 0))),
+    Bug("a last window of four though it hangs over the edge",
+        "kernels.numba.pooling:_avg", "H >= 2 * P and ", "", MEANS, (DOUBLE, 0)),
+    Bug("gradients of four leave the cells of no window as they are",
+        "kernels.numba.pooling:_avg_back", "and W == 2 * Q", "", MEANS, (DOUBLE, 0)),
     Bug("LRN window off by one",
         "kernels.numba.normalization:_lrn", "max(c - before, 0)", "max(c - before + 1, 0)", SAME, family(kernels.lrn)),
     Bug("LRN's backward window not mirrored",

@@ -8,8 +8,11 @@ and where all is -inf the first real cell, without a case for any of them. Which
 processor that guesses is wrong every other time: so this scan keeps where the best is, which is selected without a
 guess, and reads it again.
 
-Planes are independent, so threads share them. The backward passes are one addition per winner, or per cell of a window,
-to a plane that is cleared right before, and so in the cache.
+The usual windows of average pooling, 2x2 and two apart, are taken in two steps, along rows and across them, each a loop
+over many neighbours that a compiler makes vectors of.
+
+Planes are independent, so threads share them. The other backward passes are one addition per winner, or per cell of a
+window, to a plane that is cleared right before, and so in the cache.
 
 Plain twin: `tinycnn.kernels.numpy.pooling`, which also has the poolings that are not here.
 """
@@ -23,7 +26,6 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import PoolGeometry
 from tinycnn.kernels.numba.chunks import bounds, chunks, share
 from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
-from tinycnn.kernels.numba.vectors import copy_row, lanes_of, weave
 from tinycnn.kernels.numba.workspace import contiguous, empty
 
 POOL_WEIGHT = 4  # what pooling does with an entry of the input costs as much as this many ReLUs
@@ -209,32 +211,35 @@ def _avg_chunks(x, numbers, divisors, y, count):
 def _avg(x, numbers, divisors, y):
     R, S, down, across, top, left = numbers
     (planes, H, W), (_, P, Q) = x.shape, y.shape
-    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-    first, end = _inside(W, Q, S, across, left)
+    if R == S == down == across == 2 and top == left == 0 and H >= 2 * P and W >= 2 * Q:
+        _halve(x, y)
+        return
+    flat_x = x.reshape(-1)
     for n in range(planes):
         for p in range(P):
-            row, out = (n * H + p * down - top) * W - left, (n * P + p) * Q
             r0, r1 = _clip(p * down - top, R, H)
-            length = end - first if across == 2 and R == S == 2 and r0 == 0 and r1 == 2 else 0
-            if length:
-                _sum(flat_x, row + first * 2, W, 2, 0, 2, 0, 2, flat_y, out + first, length)
-            for q in range(Q - length):  # any other window, and those that hang over an edge, left and right
-                q += length if q >= first else 0
-                s0, s1 = _clip(q * across - left, S, W)
-                _sum(flat_x, row + q * across, W, across, r0, r1, s0, s1, flat_y, out + q, 1)
             for q in range(Q):
-                y[n, p, q] /= divisors[p, q]
+                s0, s1 = _clip(q * across - left, S, W)
+                corner, total = (n * H + p * down - top) * W + q * across - left, x.dtype.type(0)
+                for r in range(r0, r1):
+                    for s in range(s0, s1):
+                        total += flat_x[np.uintp(corner + r * W + s)]
+                y[n, p, q] = total / divisors[p, q]
 
 
 @inlined
-def _sum(x, at, W, step, r0, r1, s0, s1, y, goal, length):
-    """The sums of ``length`` windows of one row."""
-    for q in range(length):
-        total = x.dtype.type(0)
-        for r in range(r0, r1):
-            for s in range(s0, s1):
-                total += x[np.uintp(at + q * step + r * W + s)]
-        y[np.uintp(goal + q)] = total
+def _halve(x, y):
+    """The mean of each four cells: rows are added in pairs, then their neighbours, all of a plane in one go."""
+    (planes, H, W), (_, P, Q) = x.shape, y.shape
+    flat_x, flat_y, quarter = x.reshape(-1), y.reshape(-1), x.dtype.type(0.25)
+    sums = np.empty(P * 2 * Q, x.dtype)
+    for n in range(planes):
+        for p in range(P):
+            row = (n * H + 2 * p) * W
+            for w in range(2 * Q):
+                sums[np.uintp(p * 2 * Q + w)] = flat_x[np.uintp(row + w)] + flat_x[np.uintp(row + W + w)]
+        for i in range(P * Q):
+            flat_y[np.uintp(n * P * Q + i)] = quarter * (sums[np.uintp(2 * i)] + sums[np.uintp(2 * i + 1)])
 
 
 @parallel_kernel
@@ -248,8 +253,8 @@ def _avg_back_chunks(grad, numbers, divisors, dx, count):
 def _avg_back(grad, numbers, divisors, dx):
     R, S, down, across, top, left = numbers
     (planes, P, Q), (_, H, W) = grad.shape, dx.shape
-    if R == S == down == across == 2 and H == 2 * P and W == 2 * Q:  # each cell in one window: twice, a row twice
-        _double(grad, divisors, dx)
+    if R == S == down == across == 2 and top == left == 0 and H == 2 * P and W == 2 * Q:
+        _double(grad, dx)
         return
     for n in range(planes):
         plane = dx[n].reshape(-1)
@@ -267,21 +272,20 @@ def _avg_back(grad, numbers, divisors, dx):
 
 
 @inlined
-def _double(grad, divisors, dx):
-    """Divide each gradient by its count and write it to the four cells of its window; there are no other cells."""
-    (planes, P, Q), lanes = grad.shape, lanes_of(grad)
-    flat, flat_grad, flat_divisors = dx.reshape(-1), grad.reshape(-1), divisors.reshape(-1)
-    zero, least = grad.dtype.type(0), grad.dtype.type(-np.inf)
-    parts, woven = np.zeros(P * Q + lanes, grad.dtype), np.empty(2 * lanes, grad.dtype)
+def _double(grad, dx):
+    """A quarter of each gradient to four cells: to neighbours, all of a plane in one go, then each row twice."""
+    planes, P, Q = grad.shape
+    flat_grad, flat_dx, quarter = grad.reshape(-1), dx.reshape(-1), grad.dtype.type(0.25)
+    parts = np.empty(P * 2 * Q, grad.dtype)
     for n in range(planes):
         for i in range(P * Q):
-            parts[np.uintp(i)] = flat_grad[np.uintp(n * P * Q + i)] / flat_divisors[np.uintp(i)]
-        for p in range(P):
-            for q in range(0, Q, lanes):
-                weave(2, 2, parts, p * Q + q, 0, woven, 0, zero)
-                goal, count = ((n * P + p) * 2 * Q + q) * 2, 2 * min(lanes, Q - q)
-                copy_row(woven, 0, flat, goal, count, least)
-                copy_row(woven, 0, flat, goal + 2 * Q, count, least)
+            part = quarter * flat_grad[np.uintp(n * P * Q + i)]
+            parts[np.uintp(2 * i)] = part
+            parts[np.uintp(2 * i + 1)] = part
+        for h in range(2 * P):
+            row, start = (n * 2 * P + h) * 2 * Q, h // 2 * 2 * Q
+            for w in range(2 * Q):
+                flat_dx[np.uintp(row + w)] = parts[np.uintp(start + w)]
 
 
 @inlined

@@ -48,7 +48,7 @@ CONVOLUTION = [
     Bug("bias inside the window sum, direct",
         "kernels.numpy.conv_direct:forward", "y + bias", "y + weight[0].size * bias", BIAS, ("direct", 3)),
     Bug("bias gradient averaged",
-        "functional.convolution:Convolution.bias_gradient", "grad.sum((0, 2, 3))", "grad.mean((0, 2, 3))",
+        "functional.convolution:Convolution.bias_gradient", 'np.einsum("nkpq->k", grad)', "grad.mean((0, 2, 3))",
         LOOPS, ("auto",)),
     Bug("dw of the last images alone",
         "kernels.numpy.conv_im2col:backward_weight", "dw += ", "dw[...] = ",

@@ -9,7 +9,8 @@ tiles through all three steps by itself: it transforms the block, multiplies at 
 back, without waiting for another thread and without writing a factor to memory. Threads share the blocks of tiles, and,
 where those are few, the panels of the result's channels; a block is then transformed once for each share. In
 backward_input a thread owns whole images, since tiles overlap there; in backward_weight it owns channels and sums over
-all tiles, RUN of them at a time for the rounding's sake.
+all tiles, RUN of them at a time for the rounding's sake. Where an image has one window, itself, a tile would be made
+for one output, with more products than the definition has; that is left to BLAS.
 
 Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source. The transforms are in `transform`.
 """
@@ -23,7 +24,9 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels.numba import one_window
 from tinycnn.kernels.numba.compile import parallel_kernel
+from tinycnn.kernels.numba.one_window import fills_the_input
 from tinycnn.kernels.numba.threads import team
 from tinycnn.kernels.numba.tile import VECTORS, cut, tile_columns
 from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, pack_panel, sum_share
@@ -80,11 +83,15 @@ LAYOUT = np.dtype([(name, np.int64) for name in Layout._fields])
 
 def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
     """Y = Aᵀ [Σ_c (G g Gᵀ) ⊙ (Bᵀ d B)] A: (N, C, H, W) -> (N, K, P, Q)."""
+    if fills_the_input(geometry):
+        return one_window.forward(x, weight, bias, geometry)
     return _forward(x, weight, bias, geometry, relu=False)
 
 
 def forward_relu(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
     """max(Y + b, 0): (N, C, H, W) -> (N, K, P, Q)."""
+    if fills_the_input(geometry):
+        return one_window.forward_relu(x, weight, bias, geometry)
     return _forward(x, weight, bias, geometry, relu=True)
 
 
@@ -101,6 +108,8 @@ def _forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry
 
 def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
     """D = B [Σ_k (G g Gᵀ) ⊙ (A dY Aᵀ)] Bᵀ: (N, K, P, Q) -> (N, C, H, W)."""
+    if fills_the_input(geometry):
+        return one_window.backward_input(grad, weight, geometry)
     dx = empty(geometry.input_shape, grad.dtype)
     dx.fill(0)
     _correlate(layout_of(geometry), contiguous(grad), weight, np.empty(0, grad.dtype), False, dx, backward=True)
@@ -109,6 +118,8 @@ def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
 
 def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     """Dg = Gᵀ [Σ_tiles (A dY Aᵀ) ⊙ (Bᵀ d B)] G: (N, K, P, Q) -> (K, C/G, R, S)."""
+    if fills_the_input(geometry):
+        return one_window.backward_weight(grad, x, geometry)
     layout, width = layout_of(geometry), tile_columns(x.dtype)
     dw = empty(geometry.weight_shape, x.dtype)
     panels, column_panels = layout.k_panels, -(-layout.C // width)

@@ -56,6 +56,11 @@ def kernel(function: Kernel) -> Kernel:
     return _compiled(function, parallel=False)
 
 
+def fusing_kernel(function: Kernel) -> Kernel:
+    """As `kernel`, but a product is added to in the same instruction where the processor has one: rounded once."""
+    return _compiled(function, parallel=False, fastmath={"contract"})
+
+
 def parallel_kernel(function: Kernel) -> Kernel:
     """As `kernel`, with the iterations of ``numba.prange`` shared among threads."""
     return _compiled(function, parallel=True)
@@ -67,8 +72,8 @@ def inlined(function: Kernel) -> Kernel:
     return made
 
 
-def _compiled(function: Kernel, parallel: bool) -> Kernel:
-    options = {"error_model": "numpy", "nogil": True, "parallel": parallel}
+def _compiled(function: Kernel, **options: Any) -> Kernel:
+    options |= {"error_model": "numpy", "nogil": True}
     folder = cache_folder(function.__module__.rpartition(".")[2])
     kept, config.CACHE_DIR = config.CACHE_DIR, folder
     try:

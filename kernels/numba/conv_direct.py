@@ -94,7 +94,10 @@ def _correlate_share(source, bias, relu, row, bands, panels, patches, unused, al
                 for p in range(b.panels):
                     panel = (group * b.panels + p) * panels.shape[1] + start * b.panel_rows
                     tile = p * b.panel_rows * pitch + position
-                    multiply_tile(panels, panel, patch, position, row, start, depth, flat, tile, pitch, b.panel_rows)
+                    multiply_tile(
+                        panels, panel, patch, position, row, start, depth, flat, tile, pitch, b.panel_rows,
+                        positions - position,
+                    )  # fmt: skip
         write_band(sums, b.width, n, group, i, j, rows, columns, relu, b, target)
 
 
@@ -132,7 +135,8 @@ def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, turned
         depth = rows * columns
         for panel in range(column_panels):
             begin = np.int64(row[panel // channel_panels]) * channels + panel % channel_panels * width
+            left = b.channels - panel % channel_panels * width
             for p in range(b.panels):
                 out = ((group * column_panels + panel) * b.panels + p) * b.panel_rows * width
                 line = p * depth * b.panel_rows
-                multiply_tile(lines, line, turned, begin, position, 0, depth, sums, out, width, b.panel_rows)
+                multiply_tile(lines, line, turned, begin, position, 0, depth, sums, out, width, b.panel_rows, left)

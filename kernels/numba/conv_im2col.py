@@ -122,7 +122,10 @@ def _correlate_share(source, bias, relu, row, bands, panels, patches, all_column
                 for p in range(b.panels):
                     panel = (group * b.panels + p) * panels.shape[1] + start * b.panel_rows
                     tile = p * b.panel_rows * pitch + first
-                    multiply_tile(panels, panel, packed, 0, packed_row, 0, depth, flat, tile, pitch, b.panel_rows)
+                    multiply_tile(
+                        panels, panel, packed, 0, packed_row, 0, depth, flat, tile, pitch, b.panel_rows,
+                        rows * columns - first,
+                    )  # fmt: skip
         write_band(sums, columns, n, group, i, j, rows, columns, relu, b, target)
 
 
@@ -185,7 +188,10 @@ def _fold_share(source, row, bands, panels, numbers, pieces, patches, all_sums, 
                         panel = (group * b.panels + p) * panels.shape[1] + start * b.panel_rows
                         depth = min(DEPTH, b.length - start)
                         for at in range(0, positions, tile_width(patch)):
-                            multiply_tile(panels, panel, patch, at, row, start, depth, flat, at, pitch, b.panel_rows)
+                            multiply_tile(
+                                panels, panel, patch, at, row, start, depth, flat, at, pitch, b.panel_rows,
+                                positions - at,
+                            )  # fmt: skip
                     for m in range(p * b.panel_rows, min((p + 1) * b.panel_rows, b.M)):
                         begin = (m - p * b.panel_rows) * pitch
                         fold_row(flat, begin, m, n, group, i, j, rows, columns, top, bottom, b, numbers, dx)
@@ -242,7 +248,10 @@ def _accumulate_share(grad, source, row, taps, bands, patches, all_lines, all_co
                     line = (p * rows + y) * columns * b.panel_rows
                     out = ((group * column_panels + panel) * b.panels + p) * tile
                     depth = part * columns
-                    multiply_tile(lines, line, packed, 0, packed_row, 0, depth, sums, out, width, b.panel_rows)
+                    multiply_tile(
+                        lines, line, packed, 0, packed_row, 0, depth, sums, out, width, b.panel_rows,
+                        b.length - panel * width,
+                    )  # fmt: skip
 
 
 @inlined
@@ -252,6 +261,6 @@ def unfold_turned(
     """Build a panel of the turned column matrix: packed[position, column] = patch[row[first + column] + position]."""
     width, lanes = tile_width(patch), lanes_of(patch)
     for y in range(rows):  # of a row shorter than a vector, what goes beyond is overwritten by the next row
-        for column in range(0, width, lanes):
+        for column in range(0, min(width, b.length - first), lanes):
             start, goal = (top + y) * b.width, y * columns * width + column
             turn(patch, start, row, first + column, packed, goal, width, max(columns, lanes))

@@ -362,7 +362,7 @@ def pack_gradient(
         for y in range(rows):
             goal = first * count + y * columns * b.panel_rows
             if columns >= lanes:  # what goes beyond the last column is overwritten by the next row or panel
-                turn_rows(cells, start + y * b.Q, planes, first, b.panel_rows, lines, goal, columns)
+                turn_rows(cells, start + y * b.Q, planes, first, b.panel_rows, lines, goal, b.panel_rows, columns)
                 continue
             for row in range(b.panel_rows):
                 begin = start + y * b.Q + planes[first + row]

@@ -17,6 +17,7 @@ without bounds checks: whole vectors, always. `multiply_tile_plainly` is what it
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -45,21 +46,21 @@ def tile_columns(dtype: Any) -> int:
 
 
 @intrinsic
-def multiply_tile(context, a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
+def multiply_tile(context, a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns):
     """Add one tile of a product to ``out``, all arrays flat; row i of the tile starts at ``out_start + i * pitch``.
 
-    The rows are one of HEIGHTS.
+    The rows are one of HEIGHTS. Whole vectors of columns are computed: one where it holds so many, else two.
     """
-    integers = (a_start, b_start, offset_start, length, out_start, pitch, rows)
+    integers = (a_start, b_start, offset_start, length, out_start, pitch, rows, columns)
     if not all(isinstance(integer, types.Integer) for integer in integers):
         return None
     start = length = types.intp
-    return types.void(a, start, b, start, offset, start, length, out, start, length, length), _emit
+    return types.void(a, start, b, start, offset, start, length, out, start, length, length, length), _emit
 
 
 def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    """The instructions: for each height a loop, and a choice among them."""
-    a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows = arguments
+    """The instructions: for each height, with one vector and with two, a loop, and a choice among them."""
+    a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns = arguments
     a_kind, _, b_kind, _, offset_kind, _, _, out_kind, *_ = signature.args
     size = a_kind.dtype.bitwidth // 8
     lanes, integer = VECTOR_BYTES // size, length.type
@@ -71,8 +72,8 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     def pointer(kind: Any, array: Any, start: Any) -> Any:
         return builder.gep(context.make_array(kind)(context, builder, array).data, [start])
 
-    def vectors_at(base: Any) -> list[Any]:
-        places = [builder.gep(base, [integer(v * lanes)]) for v in range(VECTORS)]
+    def vectors_at(base: Any, vectors: int) -> list[Any]:
+        places = [builder.gep(base, [integer(v * lanes)]) for v in range(vectors)]
         return [builder.bitcast(place, vector.as_pointer()) for place in places]
 
     def load(places: list[Any]) -> list[Any]:
@@ -83,21 +84,21 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             builder.insert_element(nothing, builder.load(place), ir.IntType(32)(0)), nothing, first_lane
         )
 
-    def emit_loop(height: int) -> None:
+    def emit_loop(height: int, vectors: int) -> None:
         """Multiply and add for each l, then add the sums to ``out``."""
         before, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
         builder.branch(loop)
         builder.position_at_end(loop)
         step = builder.phi(integer)
         step.add_incoming(integer(0), before)
-        sums = [[builder.phi(vector) for _ in range(VECTORS)] for _ in range(height)]
-        columns = load(vectors_at(builder.gep(b, [builder.load(builder.gep(offset, [step]))])))
+        sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(height)]
+        line = load(vectors_at(builder.gep(b, [builder.load(builder.gep(offset, [step]))]), vectors))
         panel = builder.gep(a, [builder.mul(step, integer(height))])
         added = []
         for i in range(height):
             factor = broadcast(builder.gep(panel, [integer(i)]))
-            added.append([builder.call(multiply_add, [factor, columns[v], sums[i][v]]) for v in range(VECTORS)])
-            for v in range(VECTORS):
+            added.append([builder.call(multiply_add, [factor, line[v], sums[i][v]]) for v in range(vectors)])
+            for v in range(vectors):
                 sums[i][v].add_incoming(ir.Constant(vector, None), before)
                 sums[i][v].add_incoming(added[i][v], loop)
         following = builder.add(step, integer(1))
@@ -105,19 +106,20 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.cbranch(builder.icmp_signed("<", following, length), loop, done)
         builder.position_at_end(done)
         for i, totals in enumerate(added):
-            row = vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))]))
+            row = vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))]), vectors)
             for place, already, total in zip(row, load(row), totals, strict=True):
                 builder.store(builder.fadd(already, total), place, align=size)
 
     a, b = pointer(a_kind, a, a_start), pointer(b_kind, b, b_start)
     offset, out = pointer(offset_kind, offset, offset_start), pointer(out_kind, out, out_start)
     after = builder.append_basic_block("after")
-    choice = builder.switch(rows, after)
-    for height in HEIGHTS:
+    narrow = builder.icmp_signed("<=", columns, integer(lanes))
+    choice = builder.switch(builder.select(narrow, rows, builder.add(rows, integer(ROWS))), after)
+    for height, vectors in product(HEIGHTS, (1, VECTORS)):
         block = builder.append_basic_block(f"height{height}")
-        choice.add_case(integer(height), block)
+        choice.add_case(integer(height if vectors == 1 else height + ROWS), block)
         builder.position_at_end(block)
-        emit_loop(height)
+        emit_loop(height, vectors)
         builder.branch(after)
     builder.position_at_end(after)
     return context.get_dummy_value()
@@ -135,9 +137,11 @@ def multiply_tile_plainly(
     out_start: int,
     pitch: int,
     rows: int,
+    columns: int,
 ) -> None:
     """What `multiply_tile` computes."""
-    columns = tile_columns(out.dtype)
+    lanes = tile_columns(out.dtype) // VECTORS
+    columns = lanes if columns <= lanes else VECTORS * lanes
     for step in range(length):
         row = b_start + offset[offset_start + step]
         for i in range(rows):

@@ -172,15 +172,15 @@ def turn(context, source, start, begins, first, out, out_start, pitch, count):
 
 @inlined
 def turn_rows(
-    source: Any, start: int, begins: Any, first: int, rows: int, out: Any, out_start: int, count: int
+    source: Any, start: int, begins: Any, first: int, rows: int, out: Any, out_start: int, pitch: int, count: int
 ) -> None:
-    """Put so many rows side by side, no space between: out[x·rows + l] = source[start + begins[first + l] + x].
+    """Put so many rows side by side: out[out_start + x·pitch + l] = source[start + begins[first + l] + x].
 
     The last rows go first: what lies beyond them is overwritten by the others, but of the last x it stays.
     """
     lanes = lanes_of(source)
     for row in range((rows - 1) // lanes * lanes, -1, -lanes):
-        turn(source, start, begins, first + row, out, out_start + row, rows, count)
+        turn(source, start, begins, first + row, out, out_start + row, pitch, count)
 
 
 @intrinsic(prefer_literal=True)

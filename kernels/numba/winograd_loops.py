@@ -174,7 +174,7 @@ def correlate_share(
                     else:
                         gather_input(source, group * depth + c, runs[t], found[t], p, cells, pitch)
                         input_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
-            multiply_points(factors, block, group, own, tile_panels, depth, rows, row, products)
+            multiply_points(factors, block, group, own, count, depth, rows, row, products)
             for panel in own:
                 for i in range(min(rows, outer - panel * rows)):
                     made, channel = (panel - own.start) * rows + i, group * outer + panel * rows + i
@@ -189,21 +189,21 @@ def correlate_share(
 
 
 @inlined
-def multiply_points(factors, block, group, own, tile_panels, depth, rows, row, products):
+def multiply_points(factors, block, group, own, count, depth, rows, row, products):
     """At each point, the product of the weight's panels and the block's."""
     width, pitch = block.shape[2] // depth, products.shape[2]
     flat, flat_factors, flat_block = products.reshape(-1), factors.reshape(-1), block.reshape(-1)
     clear(flat, 0, len(flat))
     for point in range(len(block)):
         for start in range(0, depth, DEPTH):
-            for t in range(tile_panels):
+            for t in range((count + width - 1) // width):
                 b = (point * block.shape[1] + t) * block.shape[2] + start * width
                 for panel in own:
                     a = ((point * factors.shape[1] + group) * factors.shape[2] + panel) * factors.shape[3]
                     out = (point * products.shape[1] + (panel - own.start) * rows) * pitch + t * width
                     multiply_tile(
                         flat_factors, a + start * rows, flat_block, b, row, 0,
-                        min(DEPTH, depth - start), flat, out, pitch, rows,
+                        min(DEPTH, depth - start), flat, out, pitch, rows, count - t * width,
                     )  # fmt: skip
 
 
@@ -280,7 +280,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, all_
                         gather_gradient(grad, k, runs[t], found[t], p, cells, pitch)
                         start = i * points * width
                         output_factors(p.tiling, cells, 0, p.m * pitch, pitch, between, made, start, width)
-                    side_by_side(made, begin, rows, left, panel - own.start, t, points)
+                    side_by_side(made, begin, channels, left, panel - own.start, t, points)
             for panel in own_columns:
                 channels = min(width, p.C - panel * width)
                 list_begins(channels, points * width, begin)
@@ -289,8 +289,9 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, all_
                         gather_input(source, group * p.C + panel * width + i, runs[t], found[t], p, cells, pitch)
                         start = i * points * width
                         input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, made, start, width)
-                    side_by_side(made, begin, width, right, panel - own_columns.start, t, points)
-            multiply_runs(left, right, count, len(own), len(own_columns), row, sums)
+                    side_by_side(made, begin, channels, right, panel - own_columns.start, t, points)
+            channels = min(p.C, own_columns.stop * width) - own_columns.start * width
+            multiply_runs(left, right, count, len(own), channels, row, sums)
         flat, line = sums.reshape(-1), sums.shape[1] * sums.shape[2] * sums.shape[3]
         for panel in own:
             for i in range(min(rows, p.K - panel * rows)):
@@ -314,21 +315,21 @@ def list_begins(channels, apart, begin):
 
 
 @inlined
-def side_by_side(made, begin, rows, factors, panel, t, points):
+def side_by_side(made, begin, channels, factors, panel, t, points):
     """Put the channels' factors side by side for each tile: factors[point, panel, tile, channel]."""
-    flat, width = factors.reshape(-1), tile_width(made)
+    flat, width, rows = factors.reshape(-1), tile_width(made), factors.shape[3]
     for point in range(points):
         goal = ((point * factors.shape[1] + panel) * factors.shape[2] + t * width) * rows
-        turn_rows(made, point * width, begin, 0, rows, flat, goal, width)
+        turn_rows(made, point * width, begin, 0, channels, flat, goal, rows, width)
 
 
 @inlined
-def multiply_runs(left, right, count, panels, column_panels, row, sums):
+def multiply_runs(left, right, count, panels, channels, row, sums):
     """At each point add the products of the block's tiles, RUN at a time, to the sums."""
     width, block, rows = right.shape[3], left.shape[2], left.shape[3]
     flat_left, flat_right, flat = left.reshape(-1), right.reshape(-1), sums.reshape(-1)
     for point in range(len(left)):
-        for column in range(column_panels):
+        for column in range((channels + width - 1) // width):
             b = (point * right.shape[1] + column) * right.shape[2] * width
             for panel in range(panels):
                 a = (point * left.shape[1] + panel) * block * rows
@@ -336,5 +337,5 @@ def multiply_runs(left, right, count, panels, column_panels, row, sums):
                 for start in range(0, count, RUN):
                     multiply_tile(
                         flat_left, a + start * rows, flat_right, b + start * width, row, 0,
-                        min(RUN, count - start), flat, out, width, rows,
+                        min(RUN, count - start), flat, out, width, rows, channels - column * width,
                     )  # fmt: skip

@@ -7,6 +7,7 @@ array refers to the array that owns the memory, and so the interpreter's own cou
 
 from __future__ import annotations
 
+import math
 import sys
 from threading import Lock
 from typing import Any
@@ -42,10 +43,7 @@ class Workspace:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array with undefined contents, as `numpy.empty` gives it."""
         dtype = np.dtype(dtype)
-        count = 1
-        for size in shape:
-            count *= size
-        needed = count * dtype.itemsize
+        needed = math.prod(shape) * dtype.itemsize
         if needed < SMALLEST:
             return np.empty(shape, dtype)
         with self._lock:

@@ -54,9 +54,9 @@ def overrun() -> None:
     fenced, width = Fenced(at_end=True), tile_columns(np.float32)
     a, b, out = (fenced.empty((size,), np.float32) for size in (ROWS, width, ROWS * width))
     print("inside", file=sys.stderr, flush=True)
-    run_tile(a, 0, b, 0, np.zeros(1, np.int64), 0, 1, out, 0, width, ROWS)
+    run_tile(a, 0, b, 0, np.zeros(1, np.int64), 0, 1, out, 0, width, ROWS, width)
     print("beyond", file=sys.stderr, flush=True)
-    run_tile(a, 0, b, 1, np.zeros(1, np.int64), 0, 1, out, 0, width, ROWS)
+    run_tile(a, 0, b, 1, np.zeros(1, np.int64), 0, 1, out, 0, width, ROWS, width)
 
 
 if __name__ == "__main__":

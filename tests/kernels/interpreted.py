@@ -13,10 +13,10 @@ from tinycnn.kernels.numba import correlation, threads, transform, vectors
 from tinycnn.kernels.numba.tile import multiply_tile, multiply_tile_plainly, tile_columns
 
 
-def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
+def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns):
     """What `multiply_tile` computes, of arrays of any shape."""
     a, b, out = (array.reshape(-1) for array in (a, b, out))
-    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows)
+    multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
 
 
 def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step):

@@ -8,8 +8,8 @@ from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, 
 
 
 @njit
-def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows):
-    multiply_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows)
+def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns):
+    multiply_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
 
 
 @njit

@@ -70,19 +70,13 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "numba": (
         Rule(
             "winograd",
-            (FORWARD,),
-            lambda g: (g.R, g.S) == (3, 3) and channels(g) >= 64 and outputs(g) >= 784,
+            (FORWARD, BACKWARD_INPUT),
+            lambda g: channels(g) >= 48 and outputs(g) >= 784,
             """
-            VGG-16, 1 image, one thread, medians of 5 on a busy machine, against the better of direct and im2col: faster
-            by 1.2 to 1.8 with 224 to 28 rows; slower, 0.6, with 14. As fast on AlexNet's 13 rows, 4 images.
-            """,
-        ),
-        Rule(
-            "winograd",
-            (BACKWARD_INPUT,),
-            lambda g: (g.R, g.S) == (3, 3) and channels(g) >= 64 and outputs(g) >= 3000,
-            """
-            The same: 0.9 to 1.4 with 224 to 56 rows, 0.8 with 28, 0.3 with 14; 0.5 to 0.8 on AlexNet's.
+            LeNet-5, 64 images, AlexNet, 16, and VGG-16, 4, two threads, medians, against the better of direct and
+            im2col: faster by 1.3 to 2.2 on all layers of AlexNet and VGG-16 that it can run but VGG-16's first; with
+            the 3 and 6 channels of that one and of LeNet-5's second, slower, 0.5 to 0.7. Of one image with 14 rows,
+            slower forward, 0.8, as transforming the weight is most of the work.
             """,
         ),
         Rule(
@@ -90,18 +84,18 @@ RULES: dict[str, tuple[Rule, ...]] = {
             (BACKWARD_WEIGHT,),
             lambda g: (g.R, g.S) == (3, 3) and channels(g) >= 128 and outputs(g) >= 784,
             """
-            The same: 1.1 to 1.2 with 112 to 28 rows, and 0.6 with 14; with 64 channels 0.9 to 1.1; 0.6 to 0.7 on
-            AlexNet's 13 rows.
+            The same: faster by 1.3 to 1.8; with 64 channels 1.0 to 1.1, and with AlexNet's 5x5 0.9. Of one image with
+            14 rows, 0.6.
             """,
         ),
         Rule(
             "direct",
             (FORWARD, BACKWARD_INPUT),
-            lambda g: g.Q >= 8,
+            lambda g: channels(g) < 32 and g.stride == (1, 1) and g.Q >= 8,
             """
-            LeNet-5 and AlexNet, 4 images, and VGG-16, 1 image, as above, against im2col: forward 0.9 to 1.8 and
-            backward_input 0.9 to 7.8, most where channels are few or the stride is large. Where an image has one
-            output, LeNet-5's last convolution, it computes five times what is needed, and is slower by 5 to 18.
+            The same, against im2col: faster by 1.1 to 1.2 on LeNet-5's first two layers forward, and by up to 1.5
+            backward. On layers with more channels as fast within 10 %; where the stride is 4, AlexNet's first, 0.3 to
+            0.9.
             """,
         ),
         Rule(
@@ -109,8 +103,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
             EVERY_PASS,
             always,
             """
-            What is left. backward_weight, the same layers, against direct: 1.3 to 2.3 on LeNet-5's and the first
-            layers of AlexNet and VGG, 0.7 on AlexNet's 5x5, 0.9 to 1.2 elsewhere.
+            What is left. backward_weight, the same layers, against direct: 2 to 9 on layers of 1 to 6 channels, and as
+            fast within 10 % elsewhere.
             """,
         ),
     ),

@@ -142,18 +142,15 @@ def cross_entropy(
     if label_smoothing:
         smooth = (label_smoothing / C) * weights.reshape(1, C, *(1,) * (logits.ndim - 2))
         q += smooth * np.expand_dims(counted, 1)
+    if reduction == "mean":
+        if not counted.any():
+            reason = "the batch is empty" if not labels.size else f"every target is ignore_index ({ignore_index})"
+            raise ValueError(f'{name}: {reason}, so there is no mean; reduction="sum" is 0')
+        if not label_weights.any():
+            raise ValueError(f'{name}: every target has a class of weight 0, so there is no mean; reduction="sum" is 0')
+        q /= label_weights.sum()
     losses = CrossEntropy(q)(logits)
-    if reduction == "none":
-        return losses
-    total = sum(losses)
-    if reduction == "sum":
-        return total
-    if not counted.any():
-        reason = "the batch is empty" if not labels.size else f"every target is ignore_index ({ignore_index})"
-        raise ValueError(f'{name}: {reason}, so there is no mean; reduction="sum" is 0')
-    if not label_weights.any():
-        raise ValueError(f'{name}: every target has a class of weight 0, so there is no mean; reduction="sum" is 0')
-    return mul(total, 1 / label_weights.sum())
+    return losses if reduction == "none" else sum(losses)
 
 
 def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Tensor:

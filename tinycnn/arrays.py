@@ -11,7 +11,8 @@ Array = npt.NDArray[Any]
 
 def is_cupy(value: object) -> bool:
     """Whether ``value`` is a CuPy array or scalar, told by its type's module so that CuPy stays unimported."""
-    return type(value).__module__.partition(".")[0] == "cupy"
+    kind = type(value)
+    return kind is not np.ndarray and kind.__module__.partition(".")[0] == "cupy"
 
 
 def is_array(value: object) -> bool:

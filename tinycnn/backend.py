@@ -191,12 +191,11 @@ def kernels_for(arrays: Sequence[Array]) -> Kernels:
     TypeError
         When NumPy and CuPy arrays meet: nothing is copied silently.
     """
-    on_gpu = [is_cupy(array) for array in arrays]
-    if not any(on_gpu):
+    if not any(map(is_cupy, arrays)):
         chosen = load_kernels(_chosen["backend"])
         return chosen if chosen.take(arrays) else load_kernels("numpy")
-    if not all(on_gpu):
-        kinds = ["cupy" if gpu else "numpy" for gpu in on_gpu]
+    if not all(map(is_cupy, arrays)):
+        kinds = ["cupy" if is_cupy(array) else "numpy" for array in arrays]
         raise TypeError(f"one operation got arrays of {_listed(kinds)}: move them to one side first, nothing is copied")
     return load_kernels("cupy" if "cupy" in _PACKAGES else "numpy")
 

@@ -302,12 +302,15 @@ def pool_geometry(
             f"{name}: padding {padding} leaves windows of {R}x{S} that hold no input at all; "
             f"use at most {R - 1 if R == S else (R - 1, S - 1)}"
         )
-    rows = Axis(H, R, stride[0], top, bottom, 1, ceil_mode)
-    columns = Axis(W, S, stride[1], left, right, 1, ceil_mode)
+    rows = _pool_axis(H, R, stride[0], top, bottom, 1, bool(ceil_mode))
+    columns = _pool_axis(W, S, stride[1], left, right, 1, bool(ceil_mode))
     _require_fit(
         name, "window", rows, columns, ", a smaller kernel_size, or F.global_max_pool2d for one value a channel"
     )
     return PoolGeometry(rows, columns)
+
+
+_pool_axis = lru_cache(maxsize=1024)(Axis)  # one object for equal axes, as `_conv_geometry`
 
 
 def positive(name: str, argument: str, value: Any) -> int:

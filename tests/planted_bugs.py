@@ -54,6 +54,7 @@ def _forget_geometries() -> None:
     """What right code has worked out would hide the wrong code, and the other way round."""
     geometry._taps.cache_clear()
     geometry._conv_geometry.cache_clear()
+    geometry._pool_axis.cache_clear()
 
 
 def plant(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,9 +75,15 @@ def work(pipe: Connection, backend: str) -> None:
             calls = {name: calls_for(min(sample(run), sample(run))) for name, run in runs.items()}
             pipe.send(None)
         else:
-            for run in list(runs.values())[:1]:
-                run()  # after a pause: wakes threads and caches, which the first one measured would pay for
+            wake(list(runs.values())[:1])
             pipe.send({name: sample(run, calls[name]) for name, run in runs.items()})
+
+
+def wake(runs: Sequence[Any]) -> None:
+    """Run something for as long as the pause before was: cores that have slept are slow to wake for each other."""
+    awake = time.perf_counter() + PAUSE
+    while runs and time.perf_counter() < awake:
+        runs[0]()
 
 
 @contextmanager

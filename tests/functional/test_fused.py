@@ -92,7 +92,8 @@ def assert_fused_equals_the_chain(case: ChainCase, algorithm: str, dtype) -> Non
     operands = case.operands(dtype)
     with np.errstate(all="ignore"):
         expected = run(lambda *t: chain(*t, **options), *operands, **told)
-        repeats = (running_backend(), algorithm) != ("numpy", "direct")
+        one_window = operands[0].shape[2:] == operands[1].shape[2:]  # which numba leaves to BLAS
+        repeats = running_backend() != "numpy" and not one_window
         assert_same_bits(run(lambda *t: fused(*t, **options), *operands, **told), expected, repeats)
 
 

@@ -46,7 +46,7 @@ def _multiply(a: Array, b: Array, shape: tuple[int, ...]) -> Array:
     out = empty(shape, a.dtype)
     threads = min(limit(), a.size * b.shape[1] // SHARE)
     if threads < 2:
-        return np.matmul(a, b, out=out)
+        return _product(a, b, out)
     along_rows = a.ndim == 2 and a.shape[0] > b.shape[1]
     length = a.shape[0] if along_rows else b.shape[1]
     bounds = [thread * length // threads for thread in range(threads + 1)]
@@ -56,11 +56,17 @@ def _multiply(a: Array, b: Array, shape: tuple[int, ...]) -> Array:
             shares.append((a[start:stop], b, out[start:stop]))
         else:
             shares.append((a, b[:, start:stop], out[..., start:stop]))
-    waiting = [_others().submit(np.matmul, left, right, out=part) for left, right, part in shares[1:]]
-    np.matmul(shares[0][0], shares[0][1], out=shares[0][2])
+    waiting = [_others().submit(_product, *other) for other in shares[1:]]
+    _product(*shares[0])
     for other in waiting:
         other.result()
     return out
+
+
+def _product(a: Array, b: Array, out: Array) -> Array:
+    """A · B, without a word on NaN, as compiled loops are: some BLAS warn of what was in ``out`` before."""
+    with np.errstate(all="ignore"):
+        return np.matmul(a, b, out=out)
 
 
 @cache

@@ -44,8 +44,9 @@ def one_after_the_other(kernels: Kernels, module: ModuleType) -> Callable[..., A
 def assert_same_bits(actual: Result, expected: Result, repeats: bool = True) -> None:
     """Output and all gradients are equal in every bit, the sign of zeros and of NaN with them.
 
-    Unless the kernels do not even repeat their own bits: einsum and some BLAS (OpenBLAS's for AVX-512) add in an order
-    that depends on where in memory their operands begin.
+    Unless the kernels do not even repeat their own bits: einsum adds in an order that depends on where in memory its
+    operands begin, and BLAS in one that depends on whether rows or columns lie side by side (72 of 192 small products
+    by OpenBLAS for AVX-512 differ in a bit).
     """
     pairs = zip(("y", "dx", "dw", "db"), [actual.y, *actual.gradients], [expected.y, *expected.gradients], strict=False)
     assert len(actual.gradients) == len(expected.gradients)

@@ -1,7 +1,8 @@
 """Convolution where an image has one window, itself: images are rows of a matrix, and the layer is fully connected.
 
-LeNet-5's last convolution is such a layer. There is nothing to slide or unfold, so `conv_direct` and `conv_im2col` both
-leave it to BLAS, which multiplies images instead of outputs side by side: a tile of one output would waste the others.
+LeNet-5's last convolution is such a layer. There is nothing to slide or unfold, so `conv_direct`, `conv_im2col` and
+`conv_winograd` all leave it to BLAS, which multiplies images instead of outputs side by side: a tile of one output
+would waste the others.
 """
 
 from __future__ import annotations

@@ -27,6 +27,11 @@ def lanes_of(array: Any) -> int:
     return VECTOR_BYTES // array.itemsize
 
 
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, start: Any) -> Any:
+    """Where number ``start`` of a flat array is."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [start])
+
+
 @intrinsic
 def copy_row(context, source, start, out, out_start, count, least):
     """Copy so many numbers, or ``least`` in place of one that is not above it; NaN stays.
@@ -40,10 +45,8 @@ def copy_row(context, source, start, out, out_start, count, least):
         source, start, out, out_start, count, least = arguments
         size = signature.args[0].dtype.bitwidth // 8
         number, integer = context.get_data_type(signature.args[0].dtype), count.type
-        source, out = (
-            builder.gep(context.make_array(kind)(context, builder, array).data, [first])
-            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start))
-        )
+        source = _pointer(context, builder, signature.args[0], source, start)
+        out = _pointer(context, builder, signature.args[2], out, out_start)
 
         def copy(index: Any, lanes: int) -> None:
             vector = ir.VectorType(number, lanes)
@@ -83,10 +86,8 @@ def add_row(context, source, start, out, out_start, count):
         source, start, out, out_start, count = arguments
         size = signature.args[0].dtype.bitwidth // 8
         number, integer = context.get_data_type(signature.args[0].dtype), count.type
-        source, out = (
-            builder.gep(context.make_array(kind)(context, builder, array).data, [first])
-            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start))
-        )
+        source = _pointer(context, builder, signature.args[0], source, start)
+        out = _pointer(context, builder, signature.args[2], out, out_start)
 
         def add(index: Any, lanes: int) -> None:
             vector = ir.VectorType(number, lanes)
@@ -117,12 +118,9 @@ def copy_vector(context, source, start, out, out_start):
         source, start, out, out_start = arguments
         size = signature.args[0].dtype.bitwidth // 8
         vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), VECTOR_BYTES // size)
-        here, there = (
-            builder.bitcast(
-                builder.gep(context.make_array(kind)(context, builder, array).data, [first]), vector.as_pointer()
-            )
-            for kind, array, first in ((signature.args[0], source, start), (signature.args[2], out, out_start))
-        )
+        source = _pointer(context, builder, signature.args[0], source, start)
+        out = _pointer(context, builder, signature.args[2], out, out_start)
+        here, there = (builder.bitcast(place, vector.as_pointer()) for place in (source, out))
         builder.store(builder.load(here, align=size), there, align=size)
         return context.get_dummy_value()
 

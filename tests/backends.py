@@ -55,7 +55,12 @@ def to_backend(array: Array) -> Any:
         return array
     import cupy
 
-    return cupy.asarray(array)
+    there = cupy.asarray(array.astype(array.dtype.newbyteorder("=")))
+    if not array.ndim or array.flags.c_contiguous or array.flags.f_contiguous:
+        return there
+    wide = cupy.asarray(np.full((*array.shape[:-1], 2 * array.shape[-1] + 1), np.nan, there.dtype))
+    wide[..., 1::2] = there
+    return wide[..., 1::2]
 
 
 def to_numpy(array: Any) -> Array:

@@ -16,6 +16,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+if os.environ.get("TINYCNN_TEST_CUDA") == "emulated":  # the cupy backend on the CPU; .ci/run does so
+    from tests import cupy_stand_in
+
+    cupy_stand_in.install()
+
 COMMON = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, **COMMON)
 settings.register_profile("full", max_examples=2000, **COMMON)

@@ -18,10 +18,10 @@ FOLDERS = {  # import name: folder
     "tinycnn.benchmarks": ROOT / "benchmarks",
     "tinycnn.tutorials": ROOT / "tutorials",
 }
-CORE = ("arrays", "backend", "checks", "choices", "function", "geometry", "optional", "random", "storage", "tensor")
+CORE = ("arrays", "backend", "checks", "choices", "function", "geometry", "gpu", "optional", "random", "storage", "tensor")
 CORE += ("threads", "wording", "data")  # data knows arrays, never Tensor, and so stands below all that trains
 CHAIN = ("functional", "nn", "models", "training", "cli")  # each may import those before it, none after
-KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.kernels")
+KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.storage", "tinycnn.wording", "tinycnn.kernels")
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -87,7 +87,7 @@ def upward(module: str, imported: list[Import]) -> list[str]:
     """Those imports that run the wrong way."""
     if module.split(".")[:2] == ["tinycnn", "kernels"]:
         allowed = (*KERNELS_MAY_IMPORT, *(f"{name}." for name in KERNELS_MAY_IMPORT))
-        return [name for name, _ in imported if not (name in allowed or name.startswith(allowed[3:]))]
+        return [name for name, _ in imported if not (name in allowed or name.startswith(allowed[-1]))]
     here = place(module)
     if here is None:
         return []

@@ -20,6 +20,23 @@ def is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or is_cupy(value)
 
 
+def to_numpy(array: Array) -> Array:
+    """The array in main memory: itself, or a copy of what is on the GPU."""
+    return array.get() if is_cupy(array) else array  # type: ignore[attr-defined]
+
+
+def to_cupy(array: Array) -> Array:
+    """The array on the GPU: itself, or a copy of what is in main memory."""
+    import cupy
+
+    return cupy.asarray(array)
+
+
+def beside(array: Array, like: Array) -> Array:
+    """The array on the side where ``like`` is, copied only where it is not there."""
+    return to_cupy(array) if is_cupy(like) else to_numpy(array)
+
+
 def as_array(value: Any) -> Array:
     """Turn ``value`` into an array with native byte order.
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import tuning
+from tinycnn import gpu, tuning
 from tinycnn.arrays import Array, is_cupy
 from tinycnn.threads import remembered_threads_of, share_out
 
-ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft")
+ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft", "implicit_gemm")
 MOST_DECISIONS = 4096
 
 
@@ -67,10 +67,14 @@ class Kernels:
         return any(hasattr(getattr(self, f"conv_{name}"), "forward_relu") for name in self.algorithms)
 
 
-_PACKAGES = {"numpy": "tinycnn.kernels.numpy", "numba": "tinycnn.kernels.numba"}
-_available = tuple(name for name in _PACKAGES if find_spec(name))
+_PACKAGES = {
+    "numpy": "tinycnn.kernels.numpy",
+    "numba": "tinycnn.kernels.numba",
+    "cupy": "tinycnn.kernels.cuda.launchers",
+}
+_in_memory = tuple(name for name in ("numpy", "numba") if find_spec(name))  # backends for arrays in main memory
 _loaded: dict[str, Kernels] = {}
-_chosen = {"backend": _available[-1], "algorithm": "auto"}
+_chosen = {"backend": _in_memory[-1], "in_memory": _in_memory[-1], "algorithm": "auto"}
 
 
 def available_backends() -> tuple[str, ...]:
@@ -82,21 +86,26 @@ def available_backends() -> tuple[str, ...]:
     >>> "numpy" in tc.available_backends()
     True
     """
-    return _available
+    return _in_memory if gpu.problem() else (*_in_memory, "cupy")
+
+
+def cpu_backends() -> tuple[str, ...]:
+    """Names of the backends that compute on arrays in main memory."""
+    return _in_memory
 
 
 class _Choice:
     """A setting that is in force from now on, or, under ``with``, until the end of the block."""
 
-    def __init__(self, setting: str, value: str):
-        self._setting, self._previous = setting, _chosen[setting]
-        self._set(value)
+    def __init__(self, **settings: str):
+        self._previous = {setting: _chosen[setting] for setting in settings}
+        self._set(settings)
 
-    def _set(self, value: str) -> None:
-        _chosen[self._setting] = value
-        if self._setting == "backend":
-            load_kernels(value)
-            share_out(value)
+    def _set(self, settings: dict[str, str]) -> None:
+        _chosen.update(settings)
+        if "in_memory" in settings:
+            load_kernels(settings["backend"])
+            share_out(settings["in_memory"])
 
     def __enter__(self) -> None:
         return None
@@ -108,9 +117,11 @@ class _Choice:
 
 
 def use_backend(name: str) -> _Choice:
-    """Choose the backend for arrays in main memory: a setter, or a context manager that restores the last choice.
+    """Choose the backend: a setter, or a context manager that restores the last choice.
 
-    At first it is Numba's where Numba is installed, else NumPy's. The choice holds for all threads of the process.
+    ``"numpy"`` and ``"numba"`` compute on arrays in main memory. At first it is Numba where it is installed, else NumPy.
+    ``"cupy"`` lets tensors made of Python numbers, and the parameters of new layers, be made on the GPU; what is on the
+    GPU computes there whatever is chosen here. The choice holds for all threads of the process.
 
     Parameters
     ----------
@@ -128,10 +139,12 @@ def use_backend(name: str) -> _Choice:
     >>> with tc.use_backend("numpy"):
     ...     y = tc.functional.relu(tc.Tensor([-1.0, 2.0]))
     """
-    if name not in _available:
+    if name == "cupy" and (problem := gpu.problem()):
+        raise ValueError(f"backend 'cupy' is not available here: {problem}; or use {_listed(_in_memory)}")
+    if name not in (*_in_memory, "cupy"):
         remedy = f"pip install 'tinycnn[{name}]', or use" if name in _PACKAGES else "there is"
-        raise ValueError(f"backend {name!r} is not available here; {remedy} {_listed(_available)}")
-    return _Choice("backend", name)
+        raise ValueError(f"backend {name!r} is not available here; {remedy} {_listed(available_backends())}")
+    return _Choice(backend=name, in_memory=_chosen["in_memory"] if name == "cupy" else name)
 
 
 def use_algorithm(name: str) -> _Choice:
@@ -142,8 +155,9 @@ def use_algorithm(name: str) -> _Choice:
     Parameters
     ----------
     name
-        ``"auto"`` (by geometry and pass), ``"direct"``, ``"im2col"``, ``"winograd"`` or ``"fft"``. Where a backend
-        has no such algorithm, or it cannot run a geometry, the convolution raises and names what can run.
+        ``"auto"`` (by geometry and pass), ``"direct"``, ``"im2col"``, ``"winograd"``, ``"fft"``, or on a GPU
+        ``"implicit_gemm"``, which is im2col without the matrix. Where a backend has no such algorithm, or it cannot run
+        a geometry, the convolution raises and names what can run.
 
     Raises
     ------
@@ -160,7 +174,7 @@ def use_algorithm(name: str) -> _Choice:
     """
     if name not in ALGORITHMS:
         raise ValueError(f"algorithm {name!r} is unknown; the names are {_listed(ALGORITHMS)}")
-    return _Choice("algorithm", name)
+    return _Choice(algorithm=name)
 
 
 def current_algorithm() -> str:
@@ -169,7 +183,7 @@ def current_algorithm() -> str:
 
 
 def current_backend() -> str:
-    """The backend in force for arrays in main memory."""
+    """The backend that `use_backend` chose."""
     return _chosen["backend"]
 
 
@@ -178,26 +192,28 @@ def load_kernels(name: str) -> Kernels:
     if name not in _loaded:
         reference = None if name == "numpy" else load_kernels("numpy")
         _loaded[name] = Kernels(name, import_module(_PACKAGES[name]), reference)
-        if name == _chosen["backend"]:
+        if name == _chosen["in_memory"]:
             share_out(name)
     return _loaded[name]
 
 
 def kernels_for(arrays: Sequence[Array]) -> Kernels:
-    """The kernels that run on these arrays: the chosen backend's for main memory, CuPy's for a GPU.
+    """The kernels that run on these arrays: the chosen backend's for main memory, cupy's for a GPU.
 
     Raises
     ------
     TypeError
         When NumPy and CuPy arrays meet: nothing is copied silently.
     """
-    if not any(map(is_cupy, arrays)):
-        chosen = load_kernels(_chosen["backend"])
-        return chosen if chosen.take(arrays) else load_kernels("numpy")
-    if not all(map(is_cupy, arrays)):
-        kinds = ["cupy" if is_cupy(array) else "numpy" for array in arrays]
-        raise TypeError(f"one operation got arrays of {_listed(kinds)}: move them to one side first, nothing is copied")
-    return load_kernels("cupy" if "cupy" in _PACKAGES else "numpy")
+    on_gpu = [is_cupy(array) for array in arrays]
+    if any(on_gpu) and not all(on_gpu):
+        kinds = ["on the GPU" if there else "in main memory" for there in on_gpu]
+        raise TypeError(
+            f"one operation got arrays that are {_listed(kinds)}: nothing is copied silently, so move them to one side "
+            'first, x.to("cupy") or x.to("numpy")'
+        )
+    chosen = load_kernels("cupy" if any(on_gpu) else _chosen["in_memory"])
+    return chosen if chosen.take(arrays) else load_kernels("numpy")
 
 
 def convolution(kernels: Kernels, algorithm: str, phase: str, geometry: Any) -> Callable[..., Array]:

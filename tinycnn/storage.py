@@ -24,6 +24,11 @@ PARTIAL = ".part"
 """How the names of files end that are being written; one that is left over was interrupted, and may be removed."""
 
 
+def user_cache() -> Path:
+    """The folder for what can be made or fetched again: ``tinycnn`` in the user's cache directory."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinycnn"
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by this text, at once or not at all."""
     replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.geometry import Axis, ConvGeometry
-from tinycnn.storage import write_text
+from tinycnn.storage import user_cache, write_text
 from tinycnn.version import __version__
 
 FORMAT = "tinycnn tuned convolutions 1"
@@ -40,7 +40,7 @@ def table_path() -> Path:
     """The file: the one that ``TINYCNN_TUNED`` names, or ``tinycnn/convolutions.json`` in the user's cache."""
     if named := os.environ.get("TINYCNN_TUNED"):
         return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinycnn" / "convolutions.json"
+    return user_cache() / "convolutions.json"
 
 
 def tuned(backend: str, threads: int) -> Choices:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tinycnn.data.idx import parse_idx, unzipped
 from tinycnn.optional import require
-from tinycnn.storage import replace
+from tinycnn.storage import replace, user_cache
 
 RETRIES = 2  # of each mirror, a second or more apart
 TIMEOUT = 20  # seconds without an answer
@@ -44,7 +44,7 @@ def data_directory() -> Path:
     named = os.environ.get("TINYCNN_DATA")
     if named:
         return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinycnn"
+    return user_cache()
 
 
 def obtain(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> tuple[Path, bytes]:

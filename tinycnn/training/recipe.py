@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.backend import ALGORITHMS, available_backends
+from tinycnn.backend import ALGORITHMS, current_backend
 from tinycnn.choices import look_up
 from tinycnn.data import DATA_SETS, DataSet
 from tinycnn.models import Architecture, architecture
@@ -30,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "patience": 0,
     "augment": False,
     "seed": 0,
-    "backend": available_backends()[-1],
+    "backend": current_backend(),
     "algorithm": "auto",
     "threads": 1,
 }

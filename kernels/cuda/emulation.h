@@ -1,0 +1,363 @@
+// CUDA on a CPU, one block after the other, so that the sources of this folder run where there is no GPU.
+//
+// A kernel is an ordinary function here, and a thread of CUDA is a fibre: a stack of its own, and a switch by hand from
+// one to the other. A block runs in rounds. In each round every thread runs until it ends or waits, at __syncthreads for
+// the block or at a shuffle for its warp; then those that waited for the same are let go on. So nothing happens at once,
+// and a run can be repeated: threads and blocks go in ascending order, or in descending order if asked. What depends on
+// that order was no result: two threads wrote to one place, or read what another writes, without a barrier in between.
+//
+// Shared memory is filled with NaN before each block, since on a GPU too it holds what the last block left. Where not
+// all threads of a block come to a barrier, or not all lanes of a warp to a shuffle, the launch ends with a sentence.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#define __global__
+#define __device__
+#define __constant__ static const
+#define __forceinline__ inline
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+#define __shared__ static __attribute__((section("emulated_shared")))
+
+extern "C" {
+extern char __start_emulated_shared[] __attribute__((weak, visibility("hidden")));
+extern char __stop_emulated_shared[] __attribute__((weak, visibility("hidden")));
+}
+
+struct dim3 {
+    unsigned x = 1, y = 1, z = 1;
+};
+
+static dim3 threadIdx, blockIdx, blockDim, gridDim;
+constexpr int warpSize = 32;
+
+using std::exp;
+using std::fabs;
+using std::log;
+using std::log1p;
+using std::pow;
+using std::sqrt;
+using std::tanh;
+
+template <class T>
+constexpr T min(T a, T b) {
+    return b < a ? b : a;
+}
+
+template <class T>
+constexpr T max(T a, T b) {
+    return a < b ? b : a;
+}
+
+namespace emulation {
+
+constexpr size_t STACK = 256 << 10;
+constexpr int POISON = 0xff;  // bytes of NaN
+
+enum class State { ready, at_barrier, in_warp, done };
+
+struct Thread {
+    dim3 index;
+    State state = State::ready;
+    unsigned mask = 0;  // the lanes it waits for
+    ucontext_t context;
+    std::unique_ptr<char[]> stack;
+    void* shadow = nullptr;  // what the address sanitizer keeps of a stack that is left
+    char exchanged[48];      // what it shows to the other lanes of its warp
+};
+
+struct Launch {  // as kernels/cuda/emulate.py fills it
+    dim3 grid, block;
+    unsigned long long shared;
+    int descending;
+};
+
+class Block {
+  public:
+    Block(const Launch& launch, void (*body)(void*), void* arguments)
+        : launch(launch), body(body), arguments(arguments), threads(launch.block.x * launch.block.y * launch.block.z),
+          dynamic(new char[launch.shared ? launch.shared : 1]) {
+        for (size_t t = 0; t < threads.size(); t++) {
+            threads[t].index = {unsigned(t % launch.block.x), unsigned(t / launch.block.x % launch.block.y),
+                                unsigned(t / launch.block.x / launch.block.y)};
+            threads[t].stack.reset(new char[STACK]);
+        }
+    }
+
+    // Run one block to its end. What went wrong, or nothing.
+    std::string run() {
+        poison();
+        for (auto& thread : threads) {
+            thread.state = State::ready;
+            start(thread);
+        }
+        for (;;) {
+            for (size_t i = 0; i < threads.size(); i++) {
+                auto& thread = threads[launch.descending ? threads.size() - 1 - i : i];
+                if (thread.state == State::ready) resume(thread);
+                if (!failure.empty()) return failure;
+            }
+            if (count(State::done) == threads.size()) return "";
+            if (!release()) return explain();
+        }
+    }
+
+    void wait(State state, unsigned mask) {
+        auto& thread = *running;
+        thread.state = state;
+        thread.mask = mask;
+        leave(&thread.shadow, thread.context, scheduler);
+    }
+
+    // Show a value to the warp, and be let see what another lane shows.
+    template <class T>
+    T exchange(unsigned mask, T value, unsigned lane) {
+        static_assert(sizeof(T) <= sizeof(Thread::exchanged));
+        std::memcpy(running->exchanged, &value, sizeof(T));
+        wait(State::in_warp, mask);
+        size_t other = number() / warpSize * warpSize + lane % warpSize;
+        T seen = value;
+        if (other < threads.size() && (mask >> lane % warpSize & 1)) std::memcpy(&seen, threads[other].exchanged, sizeof(T));
+        wait(State::in_warp, mask);
+        return seen;
+    }
+
+    size_t number() const { return running - threads.data(); }
+    char* shared() { return dynamic.get(); }
+
+  private:
+    const Launch& launch;
+    void (*body)(void*);
+    void* arguments;
+    std::vector<Thread> threads;
+    std::unique_ptr<char[]> dynamic;
+    ucontext_t scheduler;
+    Thread* running = nullptr;
+    std::string failure;
+    const void* scheduler_stack = nullptr;
+    size_t scheduler_size = 0;
+
+    static Block*& current() {
+        static Block* block;
+        return block;
+    }
+
+    __attribute__((no_sanitize("address"))) void poison() {  // the gaps between arrays too, which the sanitizer guards
+        for (char* byte = __start_emulated_shared; byte < __stop_emulated_shared; byte++) *(volatile char*)byte = char(POISON);
+        std::memset(dynamic.get(), POISON, launch.shared);
+    }
+
+    void start(Thread& thread) {
+        getcontext(&thread.context);
+        thread.context.uc_stack.ss_sp = thread.stack.get();
+        thread.context.uc_stack.ss_size = STACK;
+        thread.context.uc_link = nullptr;
+        thread.shadow = nullptr;
+        makecontext(&thread.context, &Block::main, 0);
+    }
+
+    static void main() {
+        auto& block = *current();
+        block.arrived(nullptr);
+        block.body(block.arguments);
+        block.running->state = State::done;
+        block.leave(nullptr, block.running->context, block.scheduler);  // for good
+    }
+
+    void resume(Thread& thread) {
+        running = &thread;
+        threadIdx = thread.index;
+        current() = this;
+#if defined(__SANITIZE_ADDRESS__)
+        void* shadow = nullptr;
+        __sanitizer_start_switch_fiber(&shadow, thread.stack.get(), STACK);
+        swapcontext(&scheduler, &thread.context);
+        __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr);
+#else
+        swapcontext(&scheduler, &thread.context);
+#endif
+    }
+
+    void leave([[maybe_unused]] void** shadow, ucontext_t& from, ucontext_t& to) {
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_start_switch_fiber(shadow, scheduler_stack, scheduler_size);
+#endif
+        swapcontext(&from, &to);
+        arrived(shadow ? *shadow : nullptr);
+    }
+
+    void arrived([[maybe_unused]] void* shadow) {
+#if defined(__SANITIZE_ADDRESS__)
+        __sanitizer_finish_switch_fiber(shadow, &scheduler_stack, &scheduler_size);
+#endif
+    }
+
+    size_t count(State state) const {
+        size_t found = 0;
+        for (auto& thread : threads) found += thread.state == state;
+        return found;
+    }
+
+    bool release() {
+        if (count(State::at_barrier) == threads.size()) {
+            for (auto& thread : threads) thread.state = State::ready;
+            return true;
+        }
+        bool any = false;
+        for (size_t first = 0; first < threads.size(); first += warpSize) any |= release_warp(first);
+        return any;
+    }
+
+    bool release_warp(size_t first) {
+        size_t lanes = min(threads.size() - first, size_t(warpSize));
+        unsigned together = 0;  // lanes all of whose partners wait for the same lanes
+        for (size_t lane = 0; lane < lanes; lane++) {
+            auto& thread = threads[first + lane];
+            bool complete = thread.state == State::in_warp && (thread.mask >> lane & 1);
+            for (size_t other = 0; complete && other < lanes; other++) {
+                auto& partner = threads[first + other];
+                if (thread.mask >> other & 1) complete = partner.state == State::in_warp && partner.mask == thread.mask;
+            }
+            together |= unsigned(complete) << lane;
+        }
+        for (size_t lane = 0; lane < lanes; lane++)
+            if (together >> lane & 1) threads[first + lane].state = State::ready;
+        return together != 0;
+    }
+
+    std::string explain() const {
+        size_t barrier = count(State::at_barrier), warp = count(State::in_warp), done = count(State::done);
+        for (auto& thread : threads) {
+            if (thread.state != (barrier ? State::at_barrier : State::in_warp)) continue;
+            auto& i = thread.index;
+            return "of the " + std::to_string(threads.size()) + " threads of a block " + std::to_string(barrier) +
+                   " wait at __syncthreads, " + std::to_string(warp) + " for lanes of their warp, and " + std::to_string(done) +
+                   " have returned, so that thread (" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " +
+                   std::to_string(i.z) + ") would wait for ever: let every thread of the block (of the mask) come there";
+        }
+        return "";
+    }
+};
+
+inline Block* block;
+inline std::string message;
+
+template <class... P, size_t... I>
+const char* run_blocks(void (*kernel)(P...), const Launch& launch, void** arguments, std::index_sequence<I...>) {
+    auto call = [&] { kernel(*static_cast<std::remove_cv_t<P>*>(arguments[I])...); };
+    Block all(launch, [](void* closure) { (*static_cast<decltype(call)*>(closure))(); }, &call);
+    block = &all;
+    blockDim = launch.block;
+    gridDim = launch.grid;
+    unsigned long long blocks = 1ull * launch.grid.x * launch.grid.y * launch.grid.z;
+    for (unsigned long long i = 0; i < blocks; i++) {
+        unsigned long long b = launch.descending ? blocks - 1 - i : i;
+        blockIdx = {unsigned(b % launch.grid.x), unsigned(b / launch.grid.x % launch.grid.y),
+                    unsigned(b / launch.grid.x / launch.grid.y)};
+        message = all.run();
+        if (!message.empty()) return message.c_str();
+    }
+    return nullptr;
+}
+
+// Run a kernel on the arguments that these pointers lead to, as cuLaunchKernel does. What went wrong, or null.
+template <class... P>
+const char* run_kernel(void (*kernel)(P...), const Launch& launch, void** arguments, const unsigned long long* sizes,
+                       int given) {
+    const unsigned long long wanted[] = {sizeof(P)..., 0};
+    if (given != int(sizeof...(P))) {
+        message = "it takes " + std::to_string(sizeof...(P)) + " arguments, and got " + std::to_string(given);
+        return message.c_str();
+    }
+    for (int i = 0; i < given; i++) {
+        if (sizes[i] == wanted[i]) continue;
+        message = "argument " + std::to_string(i) + " has " + std::to_string(sizes[i]) + " bytes where it takes " +
+                  std::to_string(wanted[i]) + ": pass np.int32 for int, np.int64 for long long, x.dtype.type for real";
+        return message.c_str();
+    }
+    return run_blocks(kernel, launch, arguments, std::index_sequence_for<P...>());
+}
+
+inline void* shared_memory() { return block->shared(); }
+
+}  // namespace emulation
+
+constexpr unsigned ALL_LANES = 0xffffffff;
+
+inline void __syncthreads() { emulation::block->wait(emulation::State::at_barrier, 0); }
+inline void __syncwarp(unsigned mask = ALL_LANES) { emulation::block->wait(emulation::State::in_warp, mask); }
+
+template <class T>
+T __shfl_sync(unsigned mask, T value, int lane) {
+    return emulation::block->exchange(mask, value, unsigned(lane));
+}
+
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int lanes) {
+    return emulation::block->exchange(mask, value, unsigned(emulation::block->number() % warpSize) ^ unsigned(lanes));
+}
+
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, unsigned lanes) {
+    unsigned lane = unsigned(emulation::block->number() % warpSize);
+    return emulation::block->exchange(mask, value, lane + lanes < warpSize ? lane + lanes : lane);
+}
+
+template <class T>
+T __shfl_up_sync(unsigned mask, T value, unsigned lanes) {
+    unsigned lane = unsigned(emulation::block->number() % warpSize);
+    return emulation::block->exchange(mask, value, lanes <= lane ? lane - lanes : lane);
+}
+
+// A whole number at a time and no order that could matter: the sum is the same. Floating-point atomics are left out.
+template <class T>
+T atomicAdd(T* at, T value) {
+    static_assert(std::is_integral_v<T>, "the order of floating-point atomics, and so the sum, would change from run to run");
+    T before = *at;
+    *at = T(before + value);
+    return before;
+}
+
+template <class T>
+T atomicMax(T* at, T value) {
+    static_assert(std::is_integral_v<T>);
+    T before = *at;
+    *at = max(before, value);
+    return before;
+}
+
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
+
+template <class T>
+T __ldg(const T* at) {
+    return *at;
+}
+
+inline unsigned __float_as_uint(float value) {
+    unsigned bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
+inline float __uint_as_float(unsigned bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    return value;
+}

@@ -1,0 +1,426 @@
+"""A stand-in for CuPy where there is no GPU: arrays that are as strict as CuPy's, kernels by `kernels.cuda.emulate`.
+
+An array here holds a NumPy array and lets nobody see it: it does not turn into one by itself, takes no NumPy array as a
+partner, gives 0-d arrays where NumPy gives scalars, and reaches NumPy's functions only by NumPy's protocols, as CuPy's
+do. New memory holds NaN. While a stream is captured nothing may wait for the GPU, and what was launched is kept, to be
+run again when the graph is launched.
+
+What is written down in ``CALLED`` is what the engine asks of CuPy, for a test to look up in the real one.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import operator
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinycnn.kernels.cuda import emulate
+
+CALLED: set[tuple[str, frozenset[str]]] = set()
+"""Names of CuPy's functions that were called, each with the names of its keyword arguments."""
+
+_capturing: list[list[Callable[[], object]]] = []
+
+
+def install() -> None:
+    """Let ``import cupy`` find the stand-in."""
+    module = _Module("cupy")
+    module.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
+    module.ndarray, module.RawModule = ndarray, RawModule
+    module.asarray = module.array = asarray
+    module.asnumpy = lambda array: array.get()
+    module.empty = empty
+    module.get_default_memory_pool = lambda: Pool()
+    module._core = types.SimpleNamespace(get_compute_type=lambda dtype: 1, set_compute_type=lambda dtype, kind: None)
+    module.cuda = _cuda()
+    sys.modules["cupy"] = module
+
+
+class Flags(types.SimpleNamespace):
+    """The three that CuPy has."""
+
+
+class ndarray:  # noqa: N801 - CuPy's name
+    """An array on the GPU that is not there."""
+
+    __module__ = "cupy"
+    __array_priority__ = 100
+
+    def __init__(self, host: np.ndarray, base: ndarray | None = None):
+        self._host, self.base = host, base
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(self._host, name):
+            raise AttributeError(f"cupy.ndarray has no {name}")
+        value = getattr(self._host, name)
+        if not callable(value):
+            return value if name in ("shape", "ndim", "size", "dtype", "itemsize", "nbytes", "strides") else _out(value, self)
+        return lambda *args, **options: self._do(name, *args, **options)
+
+    def _do(self, name: str, *args: Any, **options: Any) -> Any:
+        CALLED.add((f"ndarray.{name}", frozenset(options)))
+        return _run(getattr(np.ndarray, name), (self, *args), options)
+
+    @property
+    def flags(self) -> Flags:
+        """Of the memory."""
+        f = self._host.flags
+        return Flags(c_contiguous=f.c_contiguous, f_contiguous=f.f_contiguous, owndata=self.base is None)
+
+    @property
+    def data(self) -> Any:
+        """Where it lies."""
+        return types.SimpleNamespace(ptr=self._host.ctypes.data)
+
+    @property
+    def T(self) -> ndarray:
+        return self.transpose()
+
+    def get(self, out: Any = None) -> np.ndarray:
+        """A copy in main memory."""
+        _wait("get")
+        if out is None:
+            return self._host.copy(order="K")
+        out[...] = self._host
+        return out
+
+    def set(self, array: np.ndarray, stream: Any = None) -> None:
+        """Copy from main memory, at once."""
+        assert isinstance(array, np.ndarray)
+        _do(lambda: self._host.__setitem__(..., array))
+
+    def item(self, *args: int) -> Any:
+        _wait("item")
+        return self._host.item(*args)
+
+    def tolist(self) -> Any:
+        _wait("tolist")
+        return self._host.tolist()
+
+    def __array__(self, *args: Any, **options: Any) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method != "__call__" or set(options) - {"out", "dtype", "casting"}:
+            raise TypeError(f"cupy's {ufunc.__name__} takes no {method} with {sorted(options)}")
+        CALLED.add((ufunc.__name__, frozenset(options)))
+        return _run(ufunc, inputs, options)
+
+    def __array_function__(self, function: Any, types_: Any, args: Any, options: Any) -> Any:
+        name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
+        CALLED.add((name, frozenset(options)))
+        options.pop("like", None)
+        if function.__name__ in ("empty_like", "full_like", "zeros_like", "ones_like") and options.get("order") is None:
+            options.pop("order", None)
+        if function.__name__ == "empty_like":
+            function = _poisoned_like
+        return _run(function, args, options)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _run(operator.getitem, (self, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        index, value = _in(index), _in(value)
+        _do(lambda: operator.setitem(self._host, index, value))
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        _wait("bool")
+        return bool(self._host)
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __index__(self) -> int:
+        return operator.index(self.item())
+
+    def __repr__(self) -> str:
+        _wait("repr")
+        return repr(self._host)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _operator(name: str, ufunc: np.ufunc, swapped: bool = False, in_place: bool = False) -> None:
+    def apply(self: ndarray, other: Any) -> Any:
+        if isinstance(other, np.ndarray):
+            raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+        if not isinstance(other, (ndarray, np.generic, int, float)):
+            return NotImplemented
+        inputs = (other, self) if swapped else (self, other)
+        return _run(ufunc, inputs, {"out": self} if in_place else {})
+
+    setattr(ndarray, name, apply)
+
+
+for _name, _ufunc in {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
+    "mod": np.remainder, "pow": np.power, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+    "matmul": np.matmul,
+}.items():  # fmt: skip
+    _operator(f"__{_name}__", _ufunc)
+    _operator(f"__r{_name}__", _ufunc, swapped=True)
+    _operator(f"__i{_name}__", _ufunc, in_place=True)
+for _name in ("less", "less_equal", "equal", "not_equal", "greater_equal", "greater"):
+    _short = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne", "greater_equal": "ge", "greater": "gt"}
+    _operator(f"__{_short[_name]}__", getattr(np, _name))
+for _name, _ufunc in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
+    setattr(ndarray, f"__{_name}__", lambda self, _ufunc=_ufunc: _run(_ufunc, (self,), {}))
+
+
+class RawModule:
+    """Kernels that `emulate` runs on the memory behind the arrays."""
+
+    def __init__(self, code: str, options: tuple[str, ...] = ()):
+        try:
+            self._module = emulate.RawModule(code)
+        except emulate.CompileError as error:
+            raise CompileException(str(error)) from None
+
+    def get_function(self, name: str) -> Callable[..., None]:
+        kernel = self._module.get_function(name)
+
+        def call(grid: Any, block: Any, args: Any, *, shared_mem: int = 0, stream: Any = None) -> None:
+            assert all(isinstance(size, int) for size in (*grid, *block)), "CuPy takes Python ints"
+            LAUNCHED[name] = LAUNCHED.get(name, 0) + 1
+            plain = tuple(arg._host if isinstance(arg, ndarray) else _not_an_array(arg) for arg in args)
+            _do(lambda: kernel(grid, block, plain, shared_mem=shared_mem))
+
+        return call
+
+
+LAUNCHED: dict[str, int] = {}
+"""How often each kernel was launched."""
+
+
+def asarray(value: Any, dtype: Any = None, **options: Any) -> ndarray:
+    """A copy on the GPU, or the array that is there."""
+    if isinstance(value, ndarray):
+        return value if dtype in (None, value.dtype) else value.astype(dtype)
+    array = np.array(value, dtype, order="K")
+    return ndarray(array.astype(array.dtype.newbyteorder("=")))
+
+
+def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
+    """Memory that holds NaN."""
+    if limit := LIMIT.get("bytes"):
+        asked = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if asked > limit:
+            raise OutOfMemoryError(f"Out of memory allocating {asked:,} bytes (allocated so far: 0 bytes).")
+    return ndarray(_poisoned(np.empty(shape, dtype, order)))
+
+
+LIMIT: dict[str, int] = {}
+"""``bytes`` that one array may have, where set."""
+
+
+class OutOfMemoryError(MemoryError):
+    """CuPy's."""
+
+
+class CompileException(Exception):
+    """CuPy's."""
+
+
+class CUDARuntimeError(RuntimeError):
+    """CuPy's."""
+
+
+class Pool:
+    """Of memory: whoever asks gets some."""
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def malloc(self, size: int) -> Any:
+        raise NotImplementedError
+
+
+class Stream:
+    """Work in its order: at once, or kept where it is captured."""
+
+    ptr = 0
+
+    def __init__(self, non_blocking: bool = False):
+        pass
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        _wait("synchronize")
+
+    def record(self, event: Any = None) -> Any:
+        return event or Event()
+
+    def wait_event(self, event: Any) -> None:
+        pass
+
+    def begin_capture(self, mode: Any = None) -> None:
+        _capturing.append([])
+
+    def end_capture(self) -> Graph:
+        return Graph(_capturing.pop())
+
+
+class Graph:
+    """What was captured."""
+
+    def __init__(self, work: list[Callable[[], object]]):
+        self._work = work
+
+    def launch(self, stream: Any = None) -> None:
+        for piece in self._work:
+            piece()
+
+
+class Event:
+    """All is done when it is asked for."""
+
+    def __init__(self, **options: Any):
+        pass
+
+    def record(self, stream: Any = None) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        _wait("synchronize")
+
+
+@contextmanager
+def using_allocator(allocator: Any = None) -> Iterator[None]:
+    yield
+
+
+def _cuda() -> Any:
+    runtime = types.SimpleNamespace(
+        CUDARuntimeError=CUDARuntimeError,
+        getDeviceCount=lambda: 1,
+        driverGetVersion=lambda: 13000,
+        runtimeGetVersion=lambda: 13000,
+        memGetInfo=lambda: (LIMIT.get("bytes", 1 << 30), 1 << 31),
+        deviceSynchronize=lambda: _wait("deviceSynchronize"),
+        getDeviceProperties=lambda device: {"name": b"a stand-in for a GPU", "multiProcessorCount": 2},
+    )
+    return types.SimpleNamespace(
+        runtime=runtime,
+        memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        compiler=types.SimpleNamespace(CompileException=CompileException),
+        Stream=Stream,
+        Event=Event,
+        MemoryPool=Pool,
+        using_allocator=using_allocator,
+        get_current_stream=lambda: Stream(),
+        alloc_pinned_memory=lambda size: bytearray(size),
+        Device=lambda number=0: types.SimpleNamespace(compute_capability="80", id=0, attributes={"MultiProcessorCount": 2}),
+    )
+
+
+class _Module(types.ModuleType):
+    """Whatever NumPy has by that name, on arrays of the stand-in."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name)
+        if not callable(function) or isinstance(function, type):
+            return function
+
+        def call(*args: Any, **options: Any) -> Any:
+            CALLED.add((name, frozenset(options)))
+            return _run(function, args, options)
+
+        return call
+
+
+def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Run a function of NumPy's on what the arrays hold, now and whenever the graph is launched that captures it."""
+    holder = next((a for a in _flat(args) if isinstance(a, ndarray)), None)
+    plain_args, plain_options = _in(args), _in(options)
+    with np.errstate(all="ignore"):
+        result = function(*plain_args, **plain_options)
+    wrapped = _out(result, holder)
+    if _capturing and isinstance(wrapped, ndarray) and wrapped.base is None and "out" not in options:
+        kept = wrapped._host
+
+        def again() -> None:
+            with np.errstate(all="ignore"):
+                kept[...] = function(*plain_args, **plain_options)
+
+        _capturing[-1].append(again)
+    elif _capturing and not (isinstance(wrapped, ndarray) and wrapped.base is not None):
+        _capturing[-1].append(lambda: function(*plain_args, **plain_options))
+    if isinstance(out := options.get("out"), (ndarray, tuple)):
+        return out[0] if isinstance(out, tuple) else out
+    return wrapped
+
+
+def _do(work: Callable[[], object]) -> None:
+    work()
+    if _capturing:
+        _capturing[-1].append(work)
+
+
+def _wait(what: str) -> None:
+    if _capturing:
+        raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a stream is captured")
+
+
+def _in(value: Any) -> Any:
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
+        return type(value)(map(_in, value))
+    if isinstance(value, dict):
+        return {name: _in(entry) for name, entry in value.items()}
+    return _not_an_array(value)
+
+
+def _not_an_array(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and not value.dtype.names:
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    return value
+
+
+def _out(value: Any, holder: ndarray | None) -> Any:
+    if isinstance(value, (tuple, list)) and any(isinstance(entry, np.ndarray) for entry in value):
+        return type(value)(_out(entry, holder) for entry in value)
+    if isinstance(value, np.generic):
+        return ndarray(np.array(value))
+    if not isinstance(value, np.ndarray):
+        return value
+    if holder is not None and np.may_share_memory(value, holder._host):
+        return ndarray(value, holder if holder.base is None else holder.base)
+    return ndarray(value if value.flags.owndata or value.base is None else value.copy(order="K"))
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    for entry in value:
+        if isinstance(entry, (tuple, list)):
+            yield from _flat(entry)
+        else:
+            yield entry
+
+
+def _poisoned(array: np.ndarray) -> np.ndarray:
+    array.reshape(-1).view(np.uint8)[...] = 0xFF
+    return array
+
+
+def _poisoned_like(prototype: np.ndarray, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+    return _poisoned(np.empty_like(prototype, dtype, "C" if shape is not None else order, shape=shape).copy(order="C"))

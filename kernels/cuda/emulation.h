@@ -76,7 +76,7 @@ struct Thread {
     State state = State::ready;
     unsigned mask = 0;  // the lanes it waits for
     ucontext_t context;
-    std::unique_ptr<char[]> stack;
+    char* stack;
     void* shadow = nullptr;  // what the address sanitizer keeps of a stack that is left
     char exchanged[48];      // what it shows to the other lanes of its warp
 };
@@ -95,7 +95,7 @@ class Block {
         for (size_t t = 0; t < threads.size(); t++) {
             threads[t].index = {unsigned(t % launch.block.x), unsigned(t / launch.block.x % launch.block.y),
                                 unsigned(t / launch.block.x / launch.block.y)};
-            threads[t].stack.reset(new char[STACK]);
+            threads[t].stack = stack(t);
         }
     }
 
@@ -152,6 +152,12 @@ class Block {
     const void* scheduler_stack = nullptr;
     size_t scheduler_size = 0;
 
+    static char* stack(size_t thread) {  // made once, as memory so large is dear to get
+        static std::vector<std::unique_ptr<char[]>> stacks;
+        while (stacks.size() <= thread) stacks.emplace_back(new char[STACK]);
+        return stacks[thread].get();
+    }
+
     static Block*& current() {
         static Block* block;
         return block;
@@ -164,7 +170,7 @@ class Block {
 
     void start(Thread& thread) {
         getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = thread.stack.get();
+        thread.context.uc_stack.ss_sp = thread.stack;
         thread.context.uc_stack.ss_size = STACK;
         thread.context.uc_link = nullptr;
         thread.shadow = nullptr;
@@ -185,7 +191,7 @@ class Block {
         current() = this;
 #if defined(__SANITIZE_ADDRESS__)
         void* shadow = nullptr;
-        __sanitizer_start_switch_fiber(&shadow, thread.stack.get(), STACK);
+        __sanitizer_start_switch_fiber(&shadow, thread.stack, STACK);
         swapcontext(&scheduler, &thread.context);
         __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr);
 #else

@@ -69,16 +69,20 @@ namespace emulation {
 constexpr size_t STACK = 256 << 10;
 constexpr int POISON = 0xff;  // bytes of NaN
 
-enum class State { ready, at_barrier, in_warp, done };
+enum class State { fresh, ready, at_barrier, in_warp, done };
+
+struct Fibre {  // a stack that threads run on, one to its end after the other
+    ucontext_t context;
+    std::unique_ptr<char[]> stack{new char[STACK]};
+    void* shadow = nullptr;  // what the address sanitizer keeps of a stack that is left
+};
 
 struct Thread {
     dim3 index;
-    State state = State::ready;
+    State state = State::fresh;
     unsigned mask = 0;  // the lanes it waits for
-    ucontext_t context;
-    char* stack;
-    void* shadow = nullptr;  // what the address sanitizer keeps of a stack that is left
-    char exchanged[48];      // what it shows to the other lanes of its warp
+    Fibre* fibre = nullptr;
+    char exchanged[48];  // what it shows to the other lanes of its warp
 };
 
 struct Launch {  // as kernels/cuda/emulate.py fills it
@@ -92,28 +96,28 @@ class Block {
     Block(const Launch& launch, void (*body)(void*), void* arguments)
         : launch(launch), body(body), arguments(arguments), threads(launch.block.x * launch.block.y * launch.block.z),
           dynamic(new char[launch.shared ? launch.shared : 1]) {
-        for (size_t t = 0; t < threads.size(); t++) {
+        for (size_t t = 0; t < threads.size(); t++)
             threads[t].index = {unsigned(t % launch.block.x), unsigned(t / launch.block.x % launch.block.y),
                                 unsigned(t / launch.block.x / launch.block.y)};
-            threads[t].stack = stack(t);
-        }
     }
 
     // Run one block to its end. What went wrong, or nothing.
     std::string run() {
         poison();
-        for (auto& thread : threads) {
-            thread.state = State::ready;
-            start(thread);
-        }
+        for (auto& thread : threads) thread.state = State::fresh;
         for (;;) {
-            for (size_t i = 0; i < threads.size(); i++) {
-                auto& thread = threads[launch.descending ? threads.size() - 1 - i : i];
-                if (thread.state == State::ready) resume(thread);
-                if (!failure.empty()) return failure;
+            for (turn = 0; turn < threads.size(); turn++) {
+                auto& thread = at(turn);
+                if (thread.state == State::fresh) thread.fibre = spare();
+                if (thread.state == State::fresh || thread.state == State::ready) enter(thread);
             }
             if (count(State::done) == threads.size()) return "";
-            if (!release()) return explain();
+            if (!release()) {
+                std::string told = explain();
+                for (auto& thread : threads)
+                    if (thread.state != State::done) delete thread.fibre;  // with what it was in the middle of
+                return told;
+            }
         }
     }
 
@@ -121,7 +125,7 @@ class Block {
         auto& thread = *running;
         thread.state = state;
         thread.mask = mask;
-        leave(&thread.shadow, thread.context, scheduler);
+        leave(*thread.fibre);
     }
 
     // Show a value to the warp, and be let see what another lane shows.
@@ -148,63 +152,88 @@ class Block {
     std::unique_ptr<char[]> dynamic;
     ucontext_t scheduler;
     Thread* running = nullptr;
-    std::string failure;
+    size_t turn = 0;
     const void* scheduler_stack = nullptr;
     size_t scheduler_size = 0;
-
-    static char* stack(size_t thread) {  // made once, as memory so large is dear to get
-        static std::vector<std::unique_ptr<char[]>> stacks;
-        while (stacks.size() <= thread) stacks.emplace_back(new char[STACK]);
-        return stacks[thread].get();
-    }
 
     static Block*& current() {
         static Block* block;
         return block;
     }
 
+    static std::vector<Fibre*>& spares() {  // made once, as memory so large is dear to get
+        static std::vector<Fibre*> fibres;
+        return fibres;
+    }
+
+    static Fibre* spare() {
+        if (spares().empty()) {
+            auto* fibre = new Fibre;
+            getcontext(&fibre->context);
+            fibre->context.uc_stack.ss_sp = fibre->stack.get();
+            fibre->context.uc_stack.ss_size = STACK;
+            fibre->context.uc_link = nullptr;
+            makecontext(&fibre->context, &Block::main, 0);
+            return fibre;
+        }
+        auto* fibre = spares().back();
+        spares().pop_back();
+        return fibre;
+    }
+
+    Thread& at(size_t i) { return threads[launch.descending ? threads.size() - 1 - i : i]; }
+
     __attribute__((no_sanitize("address"))) void poison() {  // the gaps between arrays too, which the sanitizer guards
         for (char* byte = __start_emulated_shared; byte < __stop_emulated_shared; byte++) *(volatile char*)byte = char(POISON);
         std::memset(dynamic.get(), POISON, launch.shared);
     }
 
-    void start(Thread& thread) {
-        getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = thread.stack;
-        thread.context.uc_stack.ss_size = STACK;
-        thread.context.uc_link = nullptr;
-        thread.shadow = nullptr;
-        makecontext(&thread.context, &Block::main, 0);
-    }
-
+    // What a fibre does: run the thread it was entered for, and as long as none has to wait, those that come after it.
     static void main() {
-        auto& block = *current();
-        block.arrived(nullptr);
-        block.body(block.arguments);
-        block.running->state = State::done;
-        block.leave(nullptr, block.running->context, block.scheduler);  // for good
+        current()->arrived(nullptr);
+        for (;;) {
+            auto* block = current();
+            auto& thread = *block->running;
+            block->body(block->arguments);
+            thread.state = State::done;
+            auto* fibre = std::exchange(thread.fibre, nullptr);
+            if (block->turn + 1 < block->threads.size() && block->at(block->turn + 1).state == State::fresh) {
+                auto& next = block->at(++block->turn);
+                next.fibre = fibre;
+                block->run_as(next);
+            } else {
+                spares().push_back(fibre);
+                block->leave(*fibre);
+            }
+        }
     }
 
-    void resume(Thread& thread) {
+    void run_as(Thread& thread) {
         running = &thread;
         threadIdx = thread.index;
+        thread.state = State::ready;
+    }
+
+    void enter(Thread& thread) {
+        run_as(thread);
         current() = this;
+        auto& fibre = *thread.fibre;
 #if defined(__SANITIZE_ADDRESS__)
         void* shadow = nullptr;
-        __sanitizer_start_switch_fiber(&shadow, thread.stack, STACK);
-        swapcontext(&scheduler, &thread.context);
+        __sanitizer_start_switch_fiber(&shadow, fibre.stack.get(), STACK);
+        swapcontext(&scheduler, &fibre.context);
         __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr);
 #else
-        swapcontext(&scheduler, &thread.context);
+        swapcontext(&scheduler, &fibre.context);
 #endif
     }
 
-    void leave([[maybe_unused]] void** shadow, ucontext_t& from, ucontext_t& to) {
+    void leave(Fibre& fibre) {
 #if defined(__SANITIZE_ADDRESS__)
-        __sanitizer_start_switch_fiber(shadow, scheduler_stack, scheduler_size);
+        __sanitizer_start_switch_fiber(&fibre.shadow, scheduler_stack, scheduler_size);
 #endif
-        swapcontext(&from, &to);
-        arrived(shadow ? *shadow : nullptr);
+        swapcontext(&fibre.context, &scheduler);
+        current()->arrived(fibre.shadow);  // perhaps in another block than before
     }
 
     void arrived([[maybe_unused]] void* shadow) {

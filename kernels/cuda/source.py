@@ -26,7 +26,7 @@ def source(name: str, real: str) -> str:
     """The text of ``name.cu`` for one type of numbers.
 
     CuPy keeps compiled kernels by their text, and would not see that an included file has changed; so what is included
-    is put in its place, and lines are numbered as they are in their files.
+    is put in its place, once, and lines are numbered as they are in their files.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def source(name: str, real: str) -> str:
     real
         ``"float"`` or ``"double"``.
     """
-    return f"typedef {real} real;\n" + _numbered(f"{name}.cu", (FOLDER / f"{name}.cu").read_text())
+    return f"typedef {real} real;\n" + _numbered(f"{name}.cu", (FOLDER / f"{name}.cu").read_text(), set())
 
 
 def reals(name: str) -> tuple[str, ...]:
@@ -54,12 +54,17 @@ def real_of(dtype: np.dtype[np.generic]) -> str:
     return REALS[dtype.char]
 
 
-def _numbered(name: str, text: str) -> str:
-    """The text with included files in their places, and told where its lines are from."""
+def _numbered(name: str, text: str, seen: set[str]) -> str:
+    """The text with included files in their places, each once, and told where its lines are from."""
 
     def included(match: re.Match[str]) -> str:
+        if match[1] in seen:
+            return ""
+        seen.add(match[1])
         line = text.count("\n", 0, match.start()) + 2
-        return _numbered(match[1], (FOLDER / match[1]).read_text()) + f'#line {line} "{name}"'
+        # nvcc warns of #pragma once in what is no header
+        inner = (FOLDER / match[1]).read_text().replace("#pragma once\n", "\n")
+        return _numbered(match[1], inner, seen) + f'#line {line} "{name}"'
 
     return f'#line 1 "{name}"\n' + _INCLUDE.sub(included, text)
 

@@ -1,7 +1,8 @@
-"""Independent implementations to be held against, and real data: skipped where absent, but required in CI."""
+"""Independent implementations to be held against, programs, and real data: skipped where absent, required in CI."""
 
 import importlib
 import os
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +18,18 @@ def oracle(module: str) -> ModuleType:
     except ModuleNotFoundError:
         if REQUIRED:
             raise
-        pytest.skip(f"{module} is not installed: pip install {module}", allow_module_level=True)
+        package = {"cupy": "'tinycnn[nvrtc]'"}.get(module, module)
+        pytest.skip(f"{module} is not installed: pip install {package}", allow_module_level=True)
+
+
+def program(name: str) -> str:
+    """The path of a program such as g++, or skip the test (module) that needs it."""
+    path = shutil.which(name)
+    if path is None:
+        if REQUIRED:
+            raise FileNotFoundError(name)
+        pytest.skip(f"there is no {name}: install it", allow_module_level=True)
+    return path
 
 
 def data_file(name: str) -> Path:

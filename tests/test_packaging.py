@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.oracles import program
 from tests.test_structure import FOLDERS, ROOT, SOURCES
 
 pytestmark = pytest.mark.xdist_group("packaging")  # the environments are made once
@@ -33,6 +34,19 @@ parts = {name: module for name, module in sys.modules.items() if name.partition(
 home = lambda name: max((part for part in EXPECTED if f"{name}.".startswith(f"{part}.")), key=len)
 stray = {n: m.__file__ for n, m in parts.items() if not m.__file__.startswith(EXPECTED[home(n)] + os.sep)}
 assert len(parts) > 20 and not stray, stray
+"""
+
+KERNEL = """\
+import sys
+import numpy as np
+from tinycnn.kernels.cuda import emulate, source
+x, y = np.array([-1, 2], np.float32), np.empty(2, np.float32)
+for name in source.sources():
+    assert source.kernels_in(source.source(name, source.reals(name)[0])), name
+relu = emulate.RawModule(source.source("activation", "float")).get_function("relu_forward")
+relu((1,), (32,), (x, y, np.int64(2)))
+assert y.tolist() == [0, 2], y
+assert "cupy" not in sys.modules
 """
 
 USER = """\
@@ -198,6 +212,13 @@ def test_all_files_are_installed(installed):
         files = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
         files = [path for path in files if path.suffix != ".pyc" and path.parts[0] != "results"]
         assert not [str(path) for path in files if not (target / path).is_file()]
+
+
+def test_cuda_sources_run_on_the_cpu(installed, start, tmp_path_factory):
+    """The sources and what emulates a GPU are found where they are installed, and need neither CuPy nor a GPU."""
+    program("g++")
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    succeeded(installed.run("-c", KERNEL, cwd=start, XDG_CACHE_HOME=str(cache)))
 
 
 def test_the_probe_notices_another_place(installed, tmp_path):

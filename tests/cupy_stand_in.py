@@ -2,8 +2,7 @@
 
 An array here holds a NumPy array and lets nobody see it: it does not turn into one by itself, takes no NumPy array as a
 partner, gives 0-d arrays where NumPy gives scalars, and reaches NumPy's functions only by NumPy's protocols, as CuPy's
-do. New memory holds NaN. While a stream is captured nothing may wait for the GPU, and what was launched is kept, to be
-run again when the graph is launched.
+do. New memory holds NaN. Streams, graphs and pools of memory are in `tests.cupy_streams`.
 
 What is written down in ``CALLED`` is what the engine asks of CuPy, for a test to look up in the real one.
 """
@@ -15,17 +14,21 @@ import operator
 import sys
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from tests import cupy_cublas
+from tests import cupy_streams as streams
+from tests.cupy_streams import CUDARuntimeError, capture, do, refuse_to_wait
 from tinycnn.kernels.cuda import emulate
 
 CALLED: set[tuple[str, frozenset[str]]] = set()
 """Names of CuPy's functions that were called, each with the names of its keyword arguments."""
 
-_capturing: list[list[Callable[[], object]]] = []
+CUBLAS = {"matmul", "dot", "tensordot", "inner", "vdot"}  # what CuPy does by cuBLAS
+WAITING = {"nonzero", "argwhere", "flatnonzero", "unique", "array_equal", "allclose"}  # for what is in the array
+WRITING = {"fill", "sort", "put", "partition", "copyto", "put_along_axis", "putmask", "place", "fill_diagonal"}
 
 
 def install() -> None:
@@ -36,36 +39,47 @@ def install() -> None:
     module.asarray = module.array = asarray
     module.asnumpy = lambda array: array.get()
     module.empty = empty
-    module.get_default_memory_pool = lambda: Pool()
+    module.get_default_memory_pool = lambda: streams.Pool()
     module._core = types.SimpleNamespace(get_compute_type=lambda dtype: 1, set_compute_type=lambda dtype, kind: None)
     module.cuda = _cuda()
     sys.modules["cupy"] = module
+    from tinycnn.kernels.cuda import cublas
+
+    cublas._library = cupy_cublas.Library
 
 
 class Flags(types.SimpleNamespace):
     """The three that CuPy has."""
 
 
-class ndarray:  # noqa: N801 - CuPy's name
+class ndarray:
     """An array on the GPU that is not there."""
 
     __module__ = "cupy"
     __array_priority__ = 100
 
     def __init__(self, host: np.ndarray, base: ndarray | None = None):
-        self._host, self.base = host, base
+        self._memory, self.base = host, base
+        self.pool = streams.allocated(self, host) if base is None else base.pool
+        self.born = streams.now()
+
+    @property
+    def _host(self) -> np.ndarray:
+        if self.pool is not None and self.pool() is None:
+            raise CUDARuntimeError("cudaErrorIllegalAddress: an array was used whose memory pool is gone")
+        return self._memory
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not hasattr(self._host, name):
             raise AttributeError(f"cupy.ndarray has no {name}")
         value = getattr(self._host, name)
         if not callable(value):
-            return value if name in ("shape", "ndim", "size", "dtype", "itemsize", "nbytes", "strides") else _out(value, self)
+            return _out(value, self)
         return lambda *args, **options: self._do(name, *args, **options)
 
     def _do(self, name: str, *args: Any, **options: Any) -> Any:
         CALLED.add((f"ndarray.{name}", frozenset(options)))
-        return _run(getattr(np.ndarray, name), (self, *args), options)
+        return _run(getattr(np.ndarray, name), (self, *args), options, name)
 
     @property
     def flags(self) -> Flags:
@@ -84,23 +98,32 @@ class ndarray:  # noqa: N801 - CuPy's name
 
     def get(self, out: Any = None) -> np.ndarray:
         """A copy in main memory."""
-        _wait("get")
+        refuse_to_wait("get")
         if out is None:
             return self._host.copy(order="K")
         out[...] = self._host
         return out
 
     def set(self, array: np.ndarray, stream: Any = None) -> None:
-        """Copy from main memory, at once."""
+        """Copy from main memory, at once, or in the order of a stream."""
         assert isinstance(array, np.ndarray)
-        _do(lambda: self._host.__setitem__(..., array))
+        assert (self.dtype, self.shape) == (array.dtype, array.shape)
+        if stream is None:
+            refuse_to_wait("set")
+            self._host[...] = array
+            return
+        assert streams.is_pinned(array), "from other memory a copy does not go on by itself"
+        owner = self if self.base is None else self.base
+        assert stream.waited >= owner.born, "the stream must wait until nothing is computed in this memory any more"
+        memory = self._host
+        stream.copy(lambda: memory.__setitem__(..., array))
 
     def item(self, *args: int) -> Any:
-        _wait("item")
+        refuse_to_wait("item")
         return self._host.item(*args)
 
     def tolist(self) -> Any:
-        _wait("tolist")
+        refuse_to_wait("tolist")
         return self._host.tolist()
 
     def __array__(self, *args: Any, **options: Any) -> np.ndarray:
@@ -116,6 +139,8 @@ class ndarray:  # noqa: N801 - CuPy's name
         name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
         CALLED.add((name, frozenset(options)))
         options.pop("like", None)
+        if function in (np.asarray, np.array):
+            return asarray(*args, **options)
         if function.__name__ in ("empty_like", "full_like", "zeros_like", "ones_like") and options.get("order") is None:
             options.pop("order", None)
         if function.__name__ == "empty_like":
@@ -123,11 +148,13 @@ class ndarray:  # noqa: N801 - CuPy's name
         return _run(function, args, options)
 
     def __getitem__(self, index: Any) -> Any:
+        if any(isinstance(i, ndarray) and i.dtype == bool for i in (index if isinstance(index, tuple) else (index,))):
+            refuse_to_wait("how many entries a mask selects")
         return _run(operator.getitem, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index, value = _in(index), _in(value)
-        _do(lambda: operator.setitem(self._host, index, value))
+        memory, plain_index, plain_value = self._host, _in(index), _in(value)
+        do(lambda: operator.setitem(memory, plain_index, plain_value), _arrays((self, index, value)))
 
     def __len__(self) -> int:
         return len(self._host)
@@ -136,7 +163,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        _wait("bool")
+        refuse_to_wait("bool")
         return bool(self._host)
 
     def __int__(self) -> int:
@@ -149,7 +176,7 @@ class ndarray:  # noqa: N801 - CuPy's name
         return operator.index(self.item())
 
     def __repr__(self) -> str:
-        _wait("repr")
+        refuse_to_wait("repr")
         return repr(self._host)
 
     __hash__ = None  # type: ignore[assignment]
@@ -175,9 +202,10 @@ for _name, _ufunc in {
     _operator(f"__{_name}__", _ufunc)
     _operator(f"__r{_name}__", _ufunc, swapped=True)
     _operator(f"__i{_name}__", _ufunc, in_place=True)
-for _name in ("less", "less_equal", "equal", "not_equal", "greater_equal", "greater"):
-    _short = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne", "greater_equal": "ge", "greater": "gt"}
-    _operator(f"__{_short[_name]}__", getattr(np, _name))
+for _name, _ufunc in {
+    "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "ge": np.greater_equal, "gt": np.greater,
+}.items():  # fmt: skip
+    _operator(f"__{_name}__", _ufunc)
 for _name, _ufunc in {"neg": np.negative, "abs": np.absolute, "invert": np.invert}.items():
     setattr(ndarray, f"__{_name}__", lambda self, _ufunc=_ufunc: _run(_ufunc, (self,), {}))
 
@@ -197,8 +225,8 @@ class RawModule:
         def call(grid: Any, block: Any, args: Any, *, shared_mem: int = 0, stream: Any = None) -> None:
             assert all(isinstance(size, int) for size in (*grid, *block)), "CuPy takes Python ints"
             LAUNCHED[name] = LAUNCHED.get(name, 0) + 1
-            plain = tuple(arg._host if isinstance(arg, ndarray) else _not_an_array(arg) for arg in args)
-            _do(lambda: kernel(grid, block, plain, shared_mem=shared_mem))
+            plain = tuple(np.atleast_1d(arg._host) if isinstance(arg, ndarray) else _not_an_array(arg) for arg in args)
+            do(lambda: kernel(grid, block, plain, shared_mem=shared_mem), _arrays(args))
 
         return call
 
@@ -212,7 +240,14 @@ def asarray(value: Any, dtype: Any = None, **options: Any) -> ndarray:
     if isinstance(value, ndarray):
         return value if dtype in (None, value.dtype) else value.astype(dtype)
     array = np.array(value, dtype, order="K")
-    return ndarray(array.astype(array.dtype.newbyteorder("=")))
+    array = array.astype(array.dtype.newbyteorder("="))
+    if capture() is None:
+        return ndarray(array)
+    if array.ndim:
+        refuse_to_wait("a copy from main memory that the next launch would not find there")
+    made = empty((), array.dtype)
+    made[...] = array[()]
+    return made
 
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
@@ -236,79 +271,6 @@ class CompileException(Exception):
     """CuPy's."""
 
 
-class CUDARuntimeError(RuntimeError):
-    """CuPy's."""
-
-
-class Pool:
-    """Of memory: whoever asks gets some."""
-
-    def free_bytes(self) -> int:
-        return 0
-
-    def malloc(self, size: int) -> Any:
-        raise NotImplementedError
-
-
-class Stream:
-    """Work in its order: at once, or kept where it is captured."""
-
-    ptr = 0
-
-    def __init__(self, non_blocking: bool = False):
-        pass
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def synchronize(self) -> None:
-        _wait("synchronize")
-
-    def record(self, event: Any = None) -> Any:
-        return event or Event()
-
-    def wait_event(self, event: Any) -> None:
-        pass
-
-    def begin_capture(self, mode: Any = None) -> None:
-        _capturing.append([])
-
-    def end_capture(self) -> Graph:
-        return Graph(_capturing.pop())
-
-
-class Graph:
-    """What was captured."""
-
-    def __init__(self, work: list[Callable[[], object]]):
-        self._work = work
-
-    def launch(self, stream: Any = None) -> None:
-        for piece in self._work:
-            piece()
-
-
-class Event:
-    """All is done when it is asked for."""
-
-    def __init__(self, **options: Any):
-        pass
-
-    def record(self, stream: Any = None) -> None:
-        pass
-
-    def synchronize(self) -> None:
-        _wait("synchronize")
-
-
-@contextmanager
-def using_allocator(allocator: Any = None) -> Iterator[None]:
-    yield
-
-
 def _cuda() -> Any:
     runtime = types.SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
@@ -316,20 +278,22 @@ def _cuda() -> Any:
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 13000,
         memGetInfo=lambda: (LIMIT.get("bytes", 1 << 30), 1 << 31),
-        deviceSynchronize=lambda: _wait("deviceSynchronize"),
+        deviceSynchronize=lambda: refuse_to_wait("deviceSynchronize"),
         getDeviceProperties=lambda device: {"name": b"a stand-in for a GPU", "multiProcessorCount": 2},
     )
     return types.SimpleNamespace(
         runtime=runtime,
         memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         compiler=types.SimpleNamespace(CompileException=CompileException),
-        Stream=Stream,
-        Event=Event,
-        MemoryPool=Pool,
-        using_allocator=using_allocator,
-        get_current_stream=lambda: Stream(),
-        alloc_pinned_memory=lambda size: bytearray(size),
-        Device=lambda number=0: types.SimpleNamespace(compute_capability="80", id=0, attributes={"MultiProcessorCount": 2}),
+        Stream=streams.Stream,
+        Event=streams.Event,
+        MemoryPool=streams.Pool,
+        using_allocator=streams.using_allocator,
+        get_current_stream=streams.current_stream,
+        alloc_pinned_memory=streams.alloc_pinned_memory,
+        Device=lambda number=0: types.SimpleNamespace(
+            compute_capability="80", id=0, cublas_handle=1, attributes={"MultiProcessorCount": 2}
+        ),
     )
 
 
@@ -348,37 +312,39 @@ class _Module(types.ModuleType):
         return call
 
 
-def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Run a function of NumPy's on what the arrays hold, now and whenever the graph is launched that captures it."""
-    holder = next((a for a in _flat(args) if isinstance(a, ndarray)), None)
+def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any], name: str = "") -> Any:
+    """Run a function of NumPy's on what the arrays hold, now, or whenever the graph that is captured is launched."""
+    name = name or function.__name__
+    arrays = list(_arrays((*args, *options.values())))
     plain_args, plain_options = _in(args), _in(options)
-    with np.errstate(all="ignore"):
-        result = function(*plain_args, **plain_options)
-    wrapped = _out(result, holder)
-    if _capturing and isinstance(wrapped, ndarray) and wrapped.base is None and "out" not in options:
-        kept = wrapped._host
+
+    def run() -> Any:
+        with np.errstate(all="ignore"):
+            return function(*plain_args, **plain_options)
+
+    out = options.get("out")
+    if out is not None or name in WRITING:
+        do(run, arrays)
+        return out[0] if isinstance(out, tuple) else out
+    capturing = capture()
+    if capturing is not None and (name in CUBLAS or (name == "einsum" and len(arrays) > 1)):
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    if capturing is not None and name in WAITING:
+        refuse_to_wait(name)
+    result = _out(run(), arrays[0] if arrays else None)
+    made = list(_arrays([result]))
+    if capturing is not None and any(array.base is None for array in made):
+        kept = [array._host for array in made]
+        for array in kept:
+            array[...] = np.frombuffer(b"\xff" * array.itemsize, array.dtype)[0] if array.dtype != bool else True
 
         def again() -> None:
-            with np.errstate(all="ignore"):
-                kept[...] = function(*plain_args, **plain_options)
+            once_more = run()
+            for array, value in zip(kept, once_more if len(kept) > 1 else [once_more], strict=True):
+                array[...] = value
 
-        _capturing[-1].append(again)
-    elif _capturing and not (isinstance(wrapped, ndarray) and wrapped.base is not None):
-        _capturing[-1].append(lambda: function(*plain_args, **plain_options))
-    if isinstance(out := options.get("out"), (ndarray, tuple)):
-        return out[0] if isinstance(out, tuple) else out
-    return wrapped
-
-
-def _do(work: Callable[[], object]) -> None:
-    work()
-    if _capturing:
-        _capturing[-1].append(work)
-
-
-def _wait(what: str) -> None:
-    if _capturing:
-        raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a stream is captured")
+        capturing.keep(again, [*arrays, *made])
+    return result
 
 
 def _in(value: Any) -> Any:
@@ -409,12 +375,13 @@ def _out(value: Any, holder: ndarray | None) -> Any:
     return ndarray(value if value.flags.owndata or value.base is None else value.copy(order="K"))
 
 
-def _flat(value: Any) -> Iterator[Any]:
-    for entry in value:
-        if isinstance(entry, (tuple, list)):
-            yield from _flat(entry)
-        else:
-            yield entry
+def _arrays(values: Any) -> Iterator[ndarray]:
+    """Those among values, and in tuples and lists among them."""
+    for value in values:
+        if isinstance(value, (tuple, list)):
+            yield from _arrays(value)
+        elif isinstance(value, ndarray):
+            yield value
 
 
 def _poisoned(array: np.ndarray) -> np.ndarray:
@@ -422,5 +389,5 @@ def _poisoned(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _poisoned_like(prototype: np.ndarray, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Any:
+def _poisoned_like(prototype: np.ndarray, dtype: Any = None, order: str = "K", shape: Any = None) -> Any:
     return _poisoned(np.empty_like(prototype, dtype, "C" if shape is not None else order, shape=shape).copy(order="C"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from types import TracebackType
@@ -22,7 +24,9 @@ def problem() -> str:
     True
     """
     if find_spec("cupy") is None:
-        return "CuPy is not installed: pip install 'tinycnn[cuda13]' for drivers from CUDA 13 on, 'tinycnn[cuda12]' before"
+        return (
+            "CuPy is not installed: pip install 'tinycnn[cuda13]' for drivers from CUDA 13 on, 'tinycnn[cuda12]' before"
+        )
     import cupy
 
     runtime = cupy.cuda.runtime
@@ -37,18 +41,17 @@ def problem() -> str:
 
 
 def _told(driver: int, needed: int, error: str) -> str:
-    """In words, from the CUDA version of the driver (0 for none), the one that CuPy is made for, and CUDA's own words."""
+    """In words, from the CUDA version of the driver (0 for none), the one CuPy is made for, and CUDA's own words."""
     if not driver:
         return "there is no NVIDIA driver: install it, or run on a machine with an NVIDIA GPU"
     if driver < needed and "InsufficientDriver" in error:
         return (
-            f"the NVIDIA driver serves CUDA {_version(driver)}, and this CuPy needs {_version(needed)}: update the driver, "
-            f"or pip install cupy-cuda{driver // 1000}x in its place"
+            f"the NVIDIA driver serves CUDA {_version(driver)}, and this CuPy needs {_version(needed)}: update the "
+            f"driver, or pip install cupy-cuda{driver // 1000}x in its place"
         )
     if "NoDevice" in error:
-        return "the driver finds no NVIDIA GPU" + (
-            f", as CUDA_VISIBLE_DEVICES={hidden!r}" if (hidden := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None else ""
-        )
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return "the driver finds no NVIDIA GPU" + ("" if hidden is None else f", as CUDA_VISIBLE_DEVICES={hidden!r}")
     return f"CUDA says {error}"
 
 
@@ -60,8 +63,8 @@ def _version(number: int) -> str:
 _tf32 = [False]
 
 
-class allow_tf32:  # noqa: N801 - a function that is also a context manager, as use_backend is
-    """Let matrix products of float32 on a GPU round their factors to TF32, which has 10 bits of mantissa in place of 23.
+class allow_tf32:
+    """Let matrix products of float32 on a GPU round their factors to TF32: 10 bits of mantissa in place of 23.
 
     Tensor cores multiply such numbers several times as fast. A product is then right to about 3 decimal digits instead
     of 7; sums stay float32. It is off at first. A setter, or a context manager that restores the last choice. On a CPU,
@@ -98,3 +101,21 @@ class allow_tf32:  # noqa: N801 - a function that is also a context manager, as 
 def tf32_allowed(dtype: Any = np.float32) -> bool:
     """Whether products of numbers of this dtype may be rounded to TF32 now."""
     return _tf32[0] and np.dtype(dtype) == np.float32
+
+
+_capturing = [False]
+
+
+@contextmanager
+def capturing() -> Iterator[None]:
+    """Tell that what is asked of the GPU in this block is recorded in a graph and not done: nobody may wait for it."""
+    _capturing[0] = True
+    try:
+        yield
+    finally:
+        _capturing[0] = False
+
+
+def is_capturing() -> bool:
+    """Whether a graph is being recorded, so that no number can be read from the GPU to be looked at."""
+    return _capturing[0]

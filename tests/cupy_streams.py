@@ -1,0 +1,249 @@
+"""The stand-in for CuPy's streams, events, graphs and pools of memory.
+
+Kernels run at once. A copy from pinned memory on a stream of its own is made only when somebody waits for it: so what
+is read before it has arrived is still NaN, and pinned memory that is written to too early arrives as what was written.
+
+While a stream is captured nothing is done: what would be is kept, and done when the graph is launched. Waiting is
+refused, and so is cuBLAS, as CuPy refuses it. A graph holds no memory: launched after its pool is gone, or an array
+that it reads or writes, it is what CUDA calls an illegal address.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+Work = Callable[[], object]
+_clock = itertools.count(1)
+
+
+def now() -> int:
+    """The time, which is another whenever it is asked for."""
+    return next(_clock)
+
+
+class CUDARuntimeError(RuntimeError):
+    """CuPy's."""
+
+
+class Event:
+    """A place in a stream's work. One that was never recorded has come to pass."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False):
+        self.stream: Stream | None = None
+        self.place = self.time = 0
+
+    def record(self, stream: Stream | None = None) -> None:
+        self.stream = stream or current_stream()
+        self.place, self.time = self.stream.asked, now()
+
+    def synchronize(self) -> None:
+        refuse_to_wait("Event.synchronize")
+        self.reach()
+
+    def reach(self) -> None:
+        """Do what was asked of the stream before this was recorded."""
+        if self.stream is not None:
+            self.stream.catch_up(self.place)
+
+
+class Stream:
+    """Copies in their order, each made when it is waited for."""
+
+    def __init__(self, null: bool = False, non_blocking: bool = False):
+        self.ptr = 0 if null else now()
+        self.non_blocking = non_blocking
+        self.waited = 0  # up to when this stream knows the work of the others to be done
+        self.asked = self.done = 0
+        self._copies: deque[Work] = deque()
+
+    def __enter__(self) -> Stream:
+        _current.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        assert _current.pop() is self
+
+    def copy(self, work: Work) -> None:
+        """Ask for a copy."""
+        self._copies.append(work)
+        self.asked += 1
+
+    def catch_up(self, place: int | None = None) -> None:
+        """Make the copies up to a place."""
+        while self.done < (self.asked if place is None else place):
+            self._copies.popleft()()
+            self.done += 1
+
+    def synchronize(self) -> None:
+        refuse_to_wait("Stream.synchronize")
+        self.catch_up()
+
+    def record(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        event.reach()
+        self.waited = max(self.waited, event.time)
+
+    def is_capturing(self) -> bool:
+        return capture() is not None and _captures[-1].stream is self
+
+    def begin_capture(self, mode: Any = None) -> None:
+        if not self.non_blocking:
+            raise CUDARuntimeError(
+                "cudaErrorStreamCaptureUnsupported: operation not permitted when stream is capturing"
+            )
+        _captures.append(Capture(self))
+
+    def end_capture(self) -> Graph:
+        made = _captures.pop()
+        assert made.stream is self
+        if made.is_invalid:
+            raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
+        return Graph(made)
+
+
+NULL = Stream(null=True)
+_current = [NULL]
+
+
+def current_stream() -> Stream:
+    return _current[-1]
+
+
+class Capture:
+    """What is asked of a stream while it is captured."""
+
+    def __init__(self, stream: Stream):
+        self.stream, self.work = stream, list[Work]()
+        self.memory = list[np.ndarray]()  # that was asked for meanwhile: the pool keeps it
+        self.used: dict[int, weakref.ref[Any]] = {}  # arrays and pools, by id, so that each is held against once
+        self.is_invalid = False
+
+    def keep(self, work: Work, arrays: Iterable[Any]) -> None:
+        """Do this when the graph is launched, to these arrays."""
+        self.work.append(work)
+        for array in arrays:
+            owner = array if array.base is None else array.base
+            used = owner.pool() if owner.pool is not None else owner
+            self.used[id(used)] = weakref.ref(used)
+
+
+_captures: list[Capture] = []
+
+
+def capture() -> Capture | None:
+    """The one that the current stream is in."""
+    return _captures[-1] if _captures and _captures[-1].stream is current_stream() else None
+
+
+def do(work: Work, arrays: Iterable[Any]) -> None:
+    """Do something to arrays, now, or whenever the graph is launched that is being captured."""
+    if (capturing := capture()) is not None:
+        capturing.keep(work, arrays)
+    else:
+        current_stream().catch_up()
+        work()
+
+
+def refuse_to_wait(what: str) -> None:
+    """As CUDA does while a stream is captured."""
+    if (capturing := capture()) is not None:
+        capturing.is_invalid = True
+        raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a stream is captured")
+
+
+class Graph:
+    """What was captured."""
+
+    def __init__(self, made: Capture):
+        self._work, self._used, self._memory = made.work, list(made.used.values()), made.memory
+
+    def launch(self, stream: Stream | None = None) -> None:
+        if not all(used() is not None for used in self._used):
+            raise CUDARuntimeError("cudaErrorIllegalAddress: a graph was launched whose memory had been given back")
+        for piece in self._work:
+            piece()
+
+
+class Pool:
+    """Of memory: whoever asks gets some; what was given is no more when the pool is no more."""
+
+    def __init__(self, allocator: Any = None):
+        pass
+
+    def free_bytes(self) -> int:
+        return 0
+
+    def malloc(self, size: int) -> Any:
+        raise NotImplementedError("arrays of the stand-in only ask whose malloc it is")
+
+
+_allocators: list[Any] = [None]
+
+
+@contextmanager
+def using_allocator(allocator: Any = None) -> Iterator[None]:
+    _allocators.append(allocator)
+    try:
+        yield
+    finally:
+        _allocators.pop()
+
+
+_owners: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""Arrays that own memory, by its address."""
+
+
+def allocated(array: Any, memory: np.ndarray) -> weakref.ref[Pool] | None:
+    """The pool that an array's new memory is from; None for the default one, which lives for ever."""
+    _owners[memory.ctypes.data] = array
+    if (capturing := capture()) is not None:
+        assert _allocators[-1] is not None, "memory of a graph must come from a pool of its own, which no other asks"
+        capturing.memory.append(memory)
+    return None if _allocators[-1] is None else weakref.ref(_allocators[-1].__self__)
+
+
+def owner_at(address: int) -> Any:
+    """The array whose memory this address is in."""
+    found = max((start for start in _owners if start <= address), default=0)
+    owner = _owners.get(found)
+    assert owner is not None, "an address was given of memory that nobody has"
+    assert address < found + owner.nbytes, "an address was given of memory that nobody has"
+    return owner
+
+
+class PinnedMemoryPointer(np.ndarray):
+    """Pinned memory, as a buffer."""
+
+
+_pinned: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _Range:
+    def __init__(self, memory: np.ndarray):
+        self.start = memory.ctypes.data
+        self.end = self.start + memory.nbytes
+
+
+def alloc_pinned_memory(size: int) -> Any:
+    memory = np.zeros(size, np.int8).view(PinnedMemoryPointer)
+    found = _Range(memory)
+    memory.found = found  # type: ignore[attr-defined]
+    _pinned.add(found)
+    return memory
+
+
+def is_pinned(array: np.ndarray) -> bool:
+    """Whether an array lies in pinned memory."""
+    start = array.ctypes.data
+    return any(found.start <= start and start + array.nbytes <= found.end for found in _pinned)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import tinycnn
+from tests.oracles import program
 from tests.test_structure import SOURCES
 
 # Parts that need an extra are skipped where it is not installed.
 EXTRAS = {"cupy", "jinja2", "matplotlib", "numba", "PIL", "pooch", "scipy", "threadpoolctl"}
+PROGRAMS = {"tinycnn.kernels.cuda.emulate": "g++"}  # what the examples of a module run
 MODULES = [name for name in SOURCES if not name.endswith("__main__")]
 
 
@@ -45,6 +47,8 @@ def _settings_of_a_fresh_start():
 def test_examples(name):
     if missing := needs_extra(name):
         pytest.skip(missing)
+    if name in PROGRAMS:
+        program(PROGRAMS[name])
     result = run(importlib.import_module(name))
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples; each is printed above"
 

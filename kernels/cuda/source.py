@@ -46,7 +46,8 @@ def reals(name: str) -> tuple[str, ...]:
 def kernels_in(text: str) -> dict[str, list[str]]:
     """The kernels of a source, each with the types of its parameters: ``{"add": ["const real*", "int"]}``."""
     uncommented = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
-    return {name: [_type(p) for p in parameters.split(",")] for name, parameters in _KERNEL.findall(uncommented)}
+    found = _KERNEL.findall(uncommented)
+    return {name: [_type(p) for p in parameters.split(",") if p.strip()] for name, parameters in found}
 
 
 def real_of(dtype: np.dtype[np.generic]) -> str:

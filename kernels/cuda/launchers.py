@@ -10,6 +10,16 @@ from tinycnn.kernels.cuda.activation import (
     tanh_backward,
     tanh_forward,
 )
+from tinycnn.kernels.cuda.dropout import dropout_backward, dropout_forward, dropout_mask
+from tinycnn.kernels.cuda.loss import cross_entropy_backward, cross_entropy_forward
+from tinycnn.kernels.cuda.normalization import (
+    batch_norm_backward,
+    batch_norm_forward,
+    batch_statistics,
+    lrn_backward,
+    lrn_forward,
+)
+from tinycnn.kernels.cuda.optimizer import adam_step, sgd_step
 from tinycnn.kernels.cuda.pooling import (
     avg_pool2d_backward,
     avg_pool2d_forward,
@@ -17,22 +27,39 @@ from tinycnn.kernels.cuda.pooling import (
     max_pool2d_forward,
     max_pool2d_indices,
 )
+from tinycnn.kernels.cuda.softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 
 DTYPES = "fd"  # float32 and float64
 
 __all__ = [
     "DTYPES",
+    "adam_step",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
+    "batch_norm_backward",
+    "batch_norm_forward",
+    "batch_statistics",
+    "cross_entropy_backward",
+    "cross_entropy_forward",
+    "dropout_backward",
+    "dropout_forward",
+    "dropout_mask",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
+    "lrn_backward",
+    "lrn_forward",
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_indices",
     "relu_backward",
     "relu_forward",
+    "sgd_step",
     "sigmoid_backward",
     "sigmoid_forward",
+    "softmax_backward",
+    "softmax_forward",
     "tanh_backward",
     "tanh_forward",
 ]

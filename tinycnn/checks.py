@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, beside, is_array
 
 
 def positive(owner: str, argument: str, value: Any, advice: str = "") -> float:
@@ -78,7 +78,7 @@ def array_like(owner: str, name: str, value: Any, like: Array) -> Array:
             f"{owner}: {name!r} of the state is {value.dtype} of shape {value.shape}, but its parameter is "
             f"{like.dtype} of shape {like.shape}: make the model that the state was saved with"
         )
-    return np.array(value, order="C", like=like)
+    return beside(value, like).copy(order="C")
 
 
 def _number(

@@ -54,13 +54,19 @@ def classifications(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, dict]:
     return logits, targets, {"weight": weight, "ignore_index": ignore_index, "label_smoothing": smoothing}
 
 
+def cross_entropy(targets, weight=None, **options):
+    """The loss as a function of the logits, with targets and weights where the running backend computes."""
+    there = to_backend(np.asarray(targets)), None if weight is None else to_backend(weight)
+    return lambda x: F.cross_entropy(x, *there, **options)
+
+
 @reductions
 @given(case=classifications())
 @examples(100)
 def test_cross_entropy_is_the_formula_under_every_option(reduction, case):
     logits, targets, options = case
     options = {**options, "reduction": reduction}
-    y = run(lambda x: F.cross_entropy(x, targets, **options), logits).y
+    y = run(cross_entropy(targets, **options), logits).y
     assert_close(y, np.asarray(cross_entropy_in_loops(logits, targets, **options)), 1e-13, scale=1)
 
 
@@ -70,19 +76,19 @@ def test_cross_entropy_is_the_formula_under_every_option(reduction, case):
 def test_cross_entropy_gradients_equal_central_differences(reduction, case, seed):
     logits, targets, options = case
     if logits.shape[1] > 1:  # a single class is certain, its gradient 0 up to rounding
-        assert_gradients_hold(lambda x: F.cross_entropy(x, targets, **options, reduction=reduction), logits, seed=seed)
+        assert_gradients_hold(cross_entropy(targets, **options, reduction=reduction), logits, seed=seed)
 
 
 def test_the_mean_divides_loss_and_gradient_by_the_number_of_targets():
     logits, targets = normal(1, 6, 4), np.array([0, 3, 1, 1, 2, 0])
-    mean = run(lambda x: F.cross_entropy(x, targets), logits, upstream=np.array(1.7))
-    total = run(lambda x: F.cross_entropy(x, targets, reduction="sum"), logits, upstream=np.array(1.7))
+    mean = run(cross_entropy(targets), logits, upstream=np.array(1.7))
+    total = run(cross_entropy(targets, reduction="sum"), logits, upstream=np.array(1.7))
     assert_close(mean.y, total.y / 6, 1e-15)
     assert_close(mean.gradients[0], total.gradients[0] / 6, 1e-15)
 
 
 def test_a_network_that_knows_nothing_is_off_by_the_logarithm_of_the_number_of_classes():
-    y, _, (dx,) = run(lambda x: F.cross_entropy(x, np.array([3, 7])), np.zeros((2, 10)), upstream=np.array(1.0))
+    y, _, (dx,) = run(cross_entropy([3, 7]), np.zeros((2, 10)), upstream=np.array(1.0))
     assert y == pytest.approx(math.log(10), rel=1e-15)
     expected = np.full((2, 10), 0.05)
     expected[[0, 1], [3, 7]] -= 0.5
@@ -92,15 +98,14 @@ def test_a_network_that_knows_nothing_is_off_by_the_logarithm_of_the_number_of_c
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_extreme_logits_cost_what_they_should_and_nothing_overflows(dtype):
     logits = np.array([[1e4, -1e4], [1e4, -1e4], [-1e4, -1e4]], dtype)
-    targets = np.array([0, 1, 0])
-    y, grad, (dx,) = run(lambda x: F.cross_entropy(x, targets, reduction="none"), logits)
+    y, grad, (dx,) = run(cross_entropy([0, 1, 0], reduction="none"), logits)
     assert_close(y, np.array([0, 2e4, math.log(2)], dtype), 1e-6)
     assert_close(dx, grad[:, None] * np.array([[0, 0], [1, -1], [-0.5, 0.5]], dtype), 1e-6)
 
 
 def test_a_class_ruled_out_by_minus_infinity_costs_nothing_unless_it_is_the_target():
     logits = np.array([[0.3, -np.inf, 0.9], [0.3, -np.inf, 0.9]])
-    y, grad, (dx,) = run(lambda x: F.cross_entropy(x, np.array([2, 1]), reduction="none"), logits)
+    y, grad, (dx,) = run(cross_entropy([2, 1], reduction="none"), logits)
     log_p = log_softmax_by_definition([0.3, 0.9])
     assert y.tolist() == [pytest.approx(-log_p[1], rel=1e-14), np.inf]
     expected = grad[0] * np.array([math.exp(log_p[0]), 0, math.exp(log_p[1]) - 1])
@@ -110,8 +115,9 @@ def test_a_class_ruled_out_by_minus_infinity_costs_nothing_unless_it_is_the_targ
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64, ">i4"])
 def test_targets_may_be_integers_of_any_kind_and_a_tensor(dtype):
     logits, targets = normal(1, 4, 3), np.array([2, 0, 1, 1])
-    expected = run(lambda x: F.cross_entropy(x, targets), logits)
-    for given_targets in (targets.astype(dtype), tc.Tensor(targets.astype(dtype)), targets.tolist()):
+    expected = run(cross_entropy(targets), logits)
+    there = to_backend(targets.astype(dtype))
+    for given_targets in (there, tc.Tensor(there), targets.tolist()):
         result = run(lambda x, t=given_targets: F.cross_entropy(x, t), logits)
         assert result.y == expected.y
         assert_close(result.gradients[0], expected.gradients[0], 0)
@@ -119,7 +125,7 @@ def test_targets_may_be_integers_of_any_kind_and_a_tensor(dtype):
 
 def test_a_sum_over_no_targets_is_zero_and_a_mean_over_none_is_refused():
     ignored = np.full(2, -100)
-    y, _, (dx,) = run(lambda x: F.cross_entropy(x, ignored, reduction="sum"), normal(1, 2, 3))
+    y, _, (dx,) = run(cross_entropy(ignored, reduction="sum"), normal(1, 2, 3))
     assert y == 0
     np.testing.assert_array_equal(dx, 0)
     with pytest.raises(ValueError, match=r"every target is ignore_index \(-100\), so there is no mean"):
@@ -157,7 +163,7 @@ ENTRYWISE = {
     "mse": (F.mse_loss, squared),
     "bce": (F.binary_cross_entropy_with_logits, bce),
     "bce, positives weighted": (
-        lambda *a, **k: F.binary_cross_entropy_with_logits(*a, **k, pos_weight=np.array(2.5)),
+        lambda *a, **k: F.binary_cross_entropy_with_logits(*a, **k, pos_weight=to_backend(np.array(2.5))),
         lambda v, t: bce(v, t, 2.5),
     ),
     "kl": (F.kl_div, divergence),
@@ -223,7 +229,7 @@ def test_multilabel_loss_is_the_mean_over_classes_then_over_images(shape, weight
         ]
     )
     for reduction, expected in (("none", each.mean(1)), ("mean", each.mean()), ("sum", each.mean(1).sum())):
-        options = {"weight": weight if weighted else None, "reduction": reduction}
+        options = {"weight": to_backend(weight) if weighted else None, "reduction": reduction}
         y = run(lambda *a, o=options: F.multilabel_soft_margin_loss(*a, **o), x, target).y
         assert_close(y, np.asarray(expected), 1e-14)
 
@@ -233,7 +239,7 @@ def test_weights_multiply_each_loss_and_its_gradient():
     weight = np.random.default_rng(2).random(4)
     plain, weighted = (
         run(lambda *a, w=w: F.binary_cross_entropy_with_logits(*a, weight=w, reduction="none"), x, target)
-        for w in (None, weight)
+        for w in (None, to_backend(weight))
     )
     assert_close(weighted.y, plain.y * weight, 1e-15)
     assert_close(weighted.gradients[0], plain.gradients[0] * weight, 1e-15)
@@ -242,7 +248,7 @@ def test_weights_multiply_each_loss_and_its_gradient():
 def test_weights_of_another_dtype_do_not_widen():
     x, target = (array.astype(np.float32) for array in a_pair(5, (3, 4), "contiguous"))
     for loss in (F.binary_cross_entropy_with_logits, F.multilabel_soft_margin_loss):
-        assert run(lambda *a, f=loss: f(*a, weight=np.ones(4)), x, target).y.dtype == np.float32
+        assert run(lambda *a, f=loss: f(*a, weight=to_backend(np.ones(4))), x, target).y.dtype == np.float32
 
 
 def test_batchmean_divides_by_the_first_axis_alone():
@@ -265,7 +271,7 @@ def test_cross_entropy_keeps_float32_whatever_the_weights_are():
     logits, targets = normal(1, 4, 3, dtype=np.float32), np.array([2, 0, 1, 1])
     for weight, smoothing, reduction in itertools.product((None, np.array([1.0, 2, 3])), (0.0, 0.1), REDUCTIONS):
         options = {"weight": weight, "label_smoothing": smoothing, "reduction": reduction}
-        y, _, (dx,) = run(lambda x, o=options: F.cross_entropy(x, targets, **o), logits)
+        y, _, (dx,) = run(cross_entropy(targets, **options), logits)
         assert (y.dtype, dx.dtype) == (np.float32, np.float32)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, beside
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.random import default_generator
@@ -18,7 +18,8 @@ class Dropout(Function):
         self.p, self.key = p, key
 
     def forward(self, x: Array) -> Array:
-        self.mask = self.kernels.dropout_mask(x.shape, self.p, self.key)
+        mask = self.kernels.dropout_mask(x.shape, self.p, self.key)
+        self.mask = beside(mask, x)  # for float16 on a GPU, NumPy's kernels draw it in main memory
         return self.kernels.dropout_forward(x, self.mask, self.p)
 
     def backward(self, grad: Array) -> Array:

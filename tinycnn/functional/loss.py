@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, beside, is_array, to_numpy
+from tinycnn.backend import kernels_for
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.functional.arithmetic import mul
@@ -131,9 +132,11 @@ def cross_entropy(
     C = logits.shape[1]
     if C == 0:
         raise ValueError(f"{name}: logits of shape {logits.shape} have no classes")
-    labels = _labels(name, targets, logits.shape, ignore_index)
+    labels = _labels(name, targets, logits.data, ignore_index)
     class_weight = checks.per_channel(name, "weight", weight, C, logits)
-    weights = np.ones(C, logits.dtype) if class_weight is None else class_weight.data.astype(logits.dtype, copy=False)
+    weights = np.ones_like(logits.data, shape=C) if class_weight is None else class_weight.data
+    weights = weights.astype(logits.dtype, copy=False)
+    kernels_for((logits.data, labels, weights))  # refuses arrays of two sides
     counted = labels != ignore_index
     labels = np.where(counted, labels, 0)
     label_weights = weights[labels] * counted  # (N, …)
@@ -143,11 +146,8 @@ def cross_entropy(
         smooth = (label_smoothing / C) * weights.reshape(1, C, *(1,) * (logits.ndim - 2))
         q += smooth * np.expand_dims(counted, 1)
     if reduction == "mean":
-        if not counted.any():
-            reason = "the batch is empty" if not labels.size else f"every target is ignore_index ({ignore_index})"
-            raise ValueError(f'{name}: {reason}, so there is no mean; reduction="sum" is 0')
         if not label_weights.any():
-            raise ValueError(f'{name}: every target has a class of weight 0, so there is no mean; reduction="sum" is 0')
+            raise ValueError(f'{name}: {_emptiness(counted, ignore_index)}, so there is no mean; reduction="sum" is 0')
         q /= label_weights.sum()
     losses = CrossEntropy(q)(logits)
     return losses if reduction == "none" else sum(losses)
@@ -279,9 +279,8 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     """
     x, target = _alike("kl_div", x, target)
     if not log_target and (target.data < 0).any():
-        raise ValueError(
-            f"kl_div: a target of {target.data.min()} is no probability; log_target=True if targets are logarithms"
-        )
+        smallest = to_numpy(target.data.min())
+        raise ValueError(f"kl_div: a target of {smallest} is no probability; log_target=True if targets are logarithms")
     losses = KLDivergence(log_target)(x, target)
     if reduction == "batchmean":
         if losses.ndim == 0 or losses.shape[0] == 0:
@@ -290,9 +289,11 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     return _reduced(losses, reduction, "kl_div", (*REDUCTIONS, "batchmean"))
 
 
-def _labels(name: str, targets: Any, shape: tuple[int, ...], ignore_index: int) -> Array:
-    labels = targets.data if isinstance(targets, Tensor) else np.asarray(targets)
-    expected = (shape[0], *shape[2:])
+def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> Array:
+    labels = targets.data if isinstance(targets, Tensor) else targets
+    if not is_array(labels):
+        labels = beside(np.asarray(labels), logits)
+    shape, expected = logits.shape, (logits.shape[0], *logits.shape[2:])
     if labels.dtype.kind not in "iu" and labels.size:
         hint = "targets.astype(np.int64) if they are class numbers"
         if labels.shape == shape:
@@ -303,20 +304,28 @@ def _labels(name: str, targets: Any, shape: tuple[int, ...], ignore_index: int) 
         if labels.ndim == 2 and labels.shape == (shape[0], 1):
             hint = ": targets.reshape(-1) drops the extra axis"
         raise ValueError(f"{name} with logits {shape} expected targets {expected}, got {labels.shape}{hint}")
+    labels = labels.astype(np.int64, copy=False)
     wrong = ((labels < 0) | (labels >= shape[1])) & (labels != ignore_index)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = where[0] if len(where) == 1 else where
         raise ValueError(
-            f"{name}: target {labels[where]} at index {place} is no class: with {shape[1]} logits the classes are 0 to "
-            f"{shape[1] - 1}"
+            f"{name}: target {int(labels[where])} at index {place} is no class: "
+            f"with {shape[1]} logits the classes are 0 to {shape[1] - 1}"
         )
-    return labels.astype(np.int64, copy=False)
+    return labels
+
+
+def _emptiness(counted: Array, ignore_index: int) -> str:
+    """Why no target has a weight."""
+    if not counted.size:
+        return "the batch is empty"
+    return "every target has a class of weight 0" if counted.any() else f"every target is ignore_index ({ignore_index})"
 
 
 def _alike(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
     x = checks.floating(name, "input", x)
-    target = as_tensor(target)
+    target = as_tensor(target, x)
     if target.dtype.kind != "f":
         target = Tensor(target.data.astype(x.dtype))
     if x.shape != target.shape:
@@ -329,7 +338,8 @@ def _alike(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 def _weights(name: str, argument: str, value: Any, like: Tensor) -> Tensor:
-    weights = checks.floating(name, argument, value).astype(like.dtype)
+    weights = checks.floating(name, argument, as_tensor(value, like)).astype(like.dtype)
+    kernels_for((like.data, weights.data))  # refuses arrays of two sides
     try:
         fits = np.broadcast_shapes(weights.shape, like.shape) == like.shape
     except ValueError:

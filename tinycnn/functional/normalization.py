@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinycnn.arrays import Array, is_array
+from tinycnn.backend import kernels_for
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.functional.shape import reshape
@@ -143,8 +144,8 @@ def batch_norm(
     weight = checks.per_channel("batch_norm", "weight", weight, C, x)
     bias = checks.per_channel("batch_norm", "bias", bias, C, x)
     checks.same_dtype("batch_norm", input=x, weight=weight, bias=bias)
-    running_mean = _statistics("running_mean", running_mean, C)
-    running_var = _statistics("running_var", running_var, C)
+    running_mean = _statistics("running_mean", running_mean, x)
+    running_var = _statistics("running_var", running_var, x)
     count = x.size // C if C else 0
     if training or running_mean is None or running_var is None:
         if count < 2:
@@ -163,7 +164,8 @@ def batch_norm(
     return y if bias is None else y + reshape(bias, *shape)
 
 
-def _statistics(name: str, value: Any, channels: int) -> Array | None:
+def _statistics(name: str, value: Any, x: Tensor) -> Array | None:
+    channels = x.shape[1]
     if value is None:
         return None
     array = value.data if isinstance(value, Tensor) else value
@@ -175,4 +177,5 @@ def _statistics(name: str, value: Any, channels: int) -> Array | None:
         raise ValueError(
             f"batch_norm: {name} must be floating-point of shape ({channels},), got {array.dtype} of {array.shape}"
         )
+    kernels_for((x.data, array))  # refuses arrays of two sides
     return array

@@ -132,10 +132,14 @@ class ndarray:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or set(options) - {"out", "dtype", "casting"}:
             raise TypeError(f"cupy's {ufunc.__name__} takes no {method} with {sorted(options)}")
+        if not all(isinstance(entry, (ndarray, np.ndarray, np.generic, int, float)) for entry in inputs):
+            return NotImplemented
         CALLED.add((ufunc.__name__, frozenset(options)))
         return _run(ufunc, inputs, options)
 
     def __array_function__(self, function: Any, types_: Any, args: Any, options: Any) -> Any:
+        if not set(types_) <= {ndarray, np.ndarray}:
+            return NotImplemented
         name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
         CALLED.add((name, frozenset(options)))
         options.pop("like", None)
@@ -275,6 +279,7 @@ def _cuda() -> Any:
     runtime = types.SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
         getDeviceCount=lambda: 1,
+        getDevice=lambda: 0,
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 13000,
         memGetInfo=lambda: (LIMIT.get("bytes", 1 << 30), 1 << 31),

@@ -343,5 +343,5 @@ def test_watchers_see_shapes_bytes_and_time_of_both_passes():
 def test_nothing_may_mix_two_kinds_of_arrays():
     fake = type("ndarray", (np.ndarray,), {"__module__": "cupy"})
     on_gpu = np.zeros(2).view(fake)
-    with pytest.raises(TypeError, match="one operation got arrays of numpy and cupy"):
+    with pytest.raises(TypeError, match="one operation got arrays that are in main memory and on the GPU"):
         tc.Tensor(np.zeros(2)) + tc.Tensor(on_gpu)

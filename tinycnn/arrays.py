@@ -1,5 +1,6 @@
-"""What counts as an array: NumPy's, or CuPy's where it is installed. Nothing here imports CuPy."""
+"""What counts as an array: NumPy's, or CuPy's where it is installed. CuPy is imported where an array is moved to it."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,56 @@ def is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or is_cupy(value)
 
 
+def on_gpu(arrays: Sequence[Array]) -> bool:
+    """Whether the arrays that meet in one operation are on the GPU.
+
+    Raises
+    ------
+    TypeError
+        When only some of them are: nothing is copied silently.
+    """
+    there = [is_cupy(array) for array in arrays]
+    if any(there) and not all(there):
+        sides = " and ".join("on the GPU" if it_is else "in main memory" for it_is in there)
+        raise TypeError(
+            f"one operation got arrays that are {sides}: nothing is copied silently, so move them to one side first, "
+            'x.to("cupy") or x.to("numpy")'
+        )
+    return any(there)
+
+
 def to_numpy(array: Array) -> Array:
     """The array in main memory: itself, or a copy of what is on the GPU."""
     return array.get() if is_cupy(array) else array  # type: ignore[attr-defined]
 
 
 def to_cupy(array: Array) -> Array:
-    """The array on the GPU: itself, or a copy of what is in main memory."""
+    """The array on the GPU: itself, or a copy of what is in main memory.
+
+    Raises
+    ------
+    MemoryError
+        When the GPU has too little memory.
+    """
+    if is_cupy(array):
+        return array
     import cupy
 
-    return cupy.asarray(array)
+    from tinycnn.kernels.cuda.device import explained
+
+    with explained():
+        return cupy.asarray(array)
+
+
+def moved(array: Array, backend: str) -> Array:
+    """The array where a backend computes: itself, or a copy.
+
+    Raises
+    ------
+    MemoryError
+        When the GPU has too little memory.
+    """
+    return to_cupy(array) if backend == "cupy" else to_numpy(array)
 
 
 def beside(array: Array, like: Array) -> Array:
@@ -37,10 +78,41 @@ def beside(array: Array, like: Array) -> Array:
     return to_cupy(array) if is_cupy(like) else to_numpy(array)
 
 
-def as_array(value: Any) -> Array:
+def index_on_gpu(index: Any, array: Array) -> tuple[Any, ...]:
+    """An index as an array on the GPU takes it: lists become arrays there.
+
+    Raises
+    ------
+    IndexError
+        For positions outside, as NumPy raises it. CuPy would wrap them round.
+    TypeError
+        For an index array in main memory.
+    """
+    parts = tuple(_indices_on_gpu(part) for part in (index if isinstance(index, tuple) else (index,)))
+    on_gpu([array, *filter(is_array, parts)])
+    spans = [_axes_spanned(part) for part in parts]
+    axis = 0
+    for part, span in zip(parts, spans, strict=True):
+        if is_array(part) and part.dtype.kind in "iu" and part.size and axis < array.ndim:
+            size = array.shape[axis]
+            for position in (int(part.min()), int(part.max())):
+                if not -size <= position < size:
+                    raise IndexError(f"index {position} is out of bounds for axis {axis} with size {size}")
+        axis += array.ndim - sum(spans) if part is Ellipsis else span
+    return parts
+
+
+def as_array(value: Any, place: Callable[[Array], Array] = to_numpy) -> Array:
     """Turn ``value`` into an array with native byte order.
 
     Arrays and NumPy scalars keep their dtype; Python numbers and sequences of them become float32.
+
+    Parameters
+    ----------
+    value
+        An array, which stays where it is, or what NumPy can make one of.
+    place
+        Given the array that was made of numbers, gives it where it shall be.
 
     Raises
     ------
@@ -49,17 +121,8 @@ def as_array(value: Any) -> Array:
     ValueError
         For a ragged list.
     """
-    if is_array(value):
-        array = value
-    elif isinstance(value, np.generic):
-        array = np.asarray(value)
-    else:
-        try:
-            array = np.asarray(value)
-        except ValueError:  # rows of different lengths
-            raise ValueError("a Tensor needs rows of equal length, got a ragged list") from None
-        if array.dtype.kind in "fiu" and is_plain(value):
-            array = array.astype(np.float32)
+    is_new = not is_array(value)
+    array = _made_of(value) if is_new else value
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"a Tensor holds real numbers, got dtype {array.dtype}: "
@@ -67,7 +130,22 @@ def as_array(value: Any) -> Array:
         )
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return array
+    return place(array) if is_new else array
+
+
+def array_like(value: Any, like: Array) -> Array:
+    """Turn ``value`` into an array to meet ``like`` in one operation.
+
+    An array stays as it is. Numbers are put beside ``like``; they take its dtype where that is floating-point, and a
+    Python int where it is an integer's, so that they neither widen nor narrow the result.
+    """
+    if is_array(value):
+        return as_array(value)
+    if like.dtype.kind == "f" and is_plain(value):
+        return beside(np.asarray(value).astype(like.dtype), like)
+    if like.dtype.kind in "iu" and isinstance(value, int) and not isinstance(value, bool):
+        return beside(np.asarray(value, like.dtype), like)
+    return as_array(value, lambda array: beside(array, like))
 
 
 def is_plain(value: Any) -> bool:
@@ -85,3 +163,28 @@ def owner(array: Array) -> Array:
     while base is not None and is_array(base):  # NumPy's base may also be a buffer that is no array, such as bytes
         array, base = base, base.base
     return array
+
+
+def _made_of(value: Any) -> Array:
+    """What NumPy makes of something that is no array; Python numbers become float32."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        raise ValueError("a Tensor needs rows of equal length, got a ragged list") from None
+    chosen = isinstance(value, np.generic) or array.dtype.kind not in "fiu" or not is_plain(value)
+    return array if chosen else array.astype(np.float32)
+
+
+def _indices_on_gpu(part: Any) -> Any:
+    """One part of an index, an array on the GPU where it is a list."""
+    if not isinstance(part, (list, tuple, range)):
+        return part
+    array = np.asarray(part)
+    return to_cupy(array if array.size else array.astype(np.intp))
+
+
+def _axes_spanned(part: Any) -> int:
+    """How many axes of an array one part of its index takes up; what an ellipsis does depends on the others."""
+    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+        return 0
+    return part.ndim if is_array(part) and part.dtype.kind == "b" else 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn import gpu, tuning
-from tinycnn.arrays import Array, is_cupy
+from tinycnn.arrays import Array, on_gpu, to_cupy
 from tinycnn.threads import remembered_threads_of, share_out
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd", "fft", "implicit_gemm")
@@ -119,9 +119,9 @@ class _Choice:
 def use_backend(name: str) -> _Choice:
     """Choose the backend: a setter, or a context manager that restores the last choice.
 
-    ``"numpy"`` and ``"numba"`` compute on arrays in main memory. At first it is Numba where it is installed, else NumPy.
-    ``"cupy"`` lets tensors made of Python numbers, and the parameters of new layers, be made on the GPU; what is on the
-    GPU computes there whatever is chosen here. The choice holds for all threads of the process.
+    ``"numpy"`` and ``"numba"`` compute on arrays in main memory. At first it is Numba where it is installed, else
+    NumPy. ``"cupy"`` lets tensors made of Python numbers, and the parameters and buffers of modules, be made on the
+    GPU; what is on the GPU computes there whatever is chosen here. The choice holds for all threads of the process.
 
     Parameters
     ----------
@@ -139,12 +139,23 @@ def use_backend(name: str) -> _Choice:
     >>> with tc.use_backend("numpy"):
     ...     y = tc.functional.relu(tc.Tensor([-1.0, 2.0]))
     """
+    require_backend(name)
+    return _Choice(backend=name, in_memory=_chosen["in_memory"] if name == "cupy" else name)
+
+
+def require_backend(name: str) -> None:
+    """Refuse a backend that cannot run here.
+
+    Raises
+    ------
+    ValueError
+        With what to do about it.
+    """
     if name == "cupy" and (problem := gpu.problem()):
         raise ValueError(f"backend 'cupy' is not available here: {problem}; or use {_listed(_in_memory)}")
     if name not in (*_in_memory, "cupy"):
         remedy = f"pip install 'tinycnn[{name}]', or use" if name in _PACKAGES else "there is"
         raise ValueError(f"backend {name!r} is not available here; {remedy} {_listed(available_backends())}")
-    return _Choice(backend=name, in_memory=_chosen["in_memory"] if name == "cupy" else name)
 
 
 def use_algorithm(name: str) -> _Choice:
@@ -187,6 +198,11 @@ def current_backend() -> str:
     return _chosen["backend"]
 
 
+def on_chosen_side(array: Array) -> Array:
+    """The array where `use_backend` says that new ones are made."""
+    return to_cupy(array) if _chosen["backend"] == "cupy" else array  # never back: what is on the GPU stays there
+
+
 def load_kernels(name: str) -> Kernels:
     """The kernels of the backend called ``name``, imported when first asked for."""
     if name not in _loaded:
@@ -205,14 +221,7 @@ def kernels_for(arrays: Sequence[Array]) -> Kernels:
     TypeError
         When NumPy and CuPy arrays meet: nothing is copied silently.
     """
-    on_gpu = [is_cupy(array) for array in arrays]
-    if any(on_gpu) and not all(on_gpu):
-        kinds = ["on the GPU" if there else "in main memory" for there in on_gpu]
-        raise TypeError(
-            f"one operation got arrays that are {_listed(kinds)}: nothing is copied silently, so move them to one side "
-            'first, x.to("cupy") or x.to("numpy")'
-        )
-    chosen = load_kernels("cupy" if any(on_gpu) else _chosen["in_memory"])
+    chosen = load_kernels("cupy" if on_gpu(arrays) else _chosen["in_memory"])
     return chosen if chosen.take(arrays) else load_kernels("numpy")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array, owner
+from tinycnn.arrays import Array, beside, is_array, on_gpu, owner
 from tinycnn.backend import Kernels, kernels_for
 from tinycnn.hooks import watched
 
@@ -134,7 +134,10 @@ class Function:
                 f"{_name(self)}.backward returned None for input {index}, which requires a gradient: "
                 "return an array, zeros where the output does not depend on it"
             )
-        gradient = np.asarray(gradient) if isinstance(gradient, (np.generic, float, int)) else gradient
+        if isinstance(gradient, (np.generic, float, int)):
+            gradient = beside(np.asarray(gradient), tensor.data)
+        if type(gradient) is not type(tensor.data):
+            on_gpu((tensor.data, gradient))
         if gradient.shape != tensor.shape:
             raise ValueError(
                 f"{_name(self)}.backward returned a gradient of shape {gradient.shape} for input {index} of shape "

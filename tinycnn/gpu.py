@@ -46,8 +46,8 @@ def _told(driver: int, needed: int, error: str) -> str:
         return "there is no NVIDIA driver: install it, or run on a machine with an NVIDIA GPU"
     if driver < needed and "InsufficientDriver" in error:
         return (
-            f"the NVIDIA driver serves CUDA {_version(driver)}, and this CuPy needs {_version(needed)}: update the "
-            f"driver, or pip install cupy-cuda{driver // 1000}x in its place"
+            f"the NVIDIA driver serves CUDA {cuda_version(driver)}, and this CuPy needs {cuda_version(needed)}: "
+            f"update the driver, or pip install cupy-cuda{driver // 1000}x in its place"
         )
     if "NoDevice" in error:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -55,8 +55,8 @@ def _told(driver: int, needed: int, error: str) -> str:
     return f"CUDA says {error}"
 
 
-def _version(number: int) -> str:
-    """13000 is 13.0."""
+def cuda_version(number: int) -> str:
+    """As people write it: 13000 is 13.0."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 

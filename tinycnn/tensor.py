@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from tinycnn.arrays import Array, as_array, is_plain
+from tinycnn.arrays import Array, array_like, as_array, beside, index_on_gpu, is_cupy, on_gpu, to_numpy
+from tinycnn.backend import on_chosen_side
 from tinycnn.function import Function, is_grad_enabled
 from tinycnn.function import backward as walk_back
 
@@ -23,8 +23,9 @@ class Tensor:
     Parameters
     ----------
     data
-        Anything that NumPy can make an array of. An array's dtype is kept (and its memory shared); Python numbers
-        become float32; another Tensor gives its array.
+        Anything that NumPy can make an array of. An array's dtype is kept (and its memory shared, in main memory or on
+        the GPU); Python numbers become float32, on the GPU after ``use_backend("cupy")``; another Tensor gives its
+        array.
     requires_grad
         Whether `backward` shall fill ``grad``. Only floating-point tensors can.
 
@@ -55,7 +56,7 @@ class Tensor:
     __slots__ = ("__weakref__", "_data", "_requires_grad", "changes", "creator", "grad", "retains_grad")
 
     def __init__(self, data: Any, requires_grad: bool = False):
-        self._data = data.data if isinstance(data, Tensor) else as_array(data)
+        self._data = data.data if isinstance(data, Tensor) else as_array(data, on_chosen_side)
         self.changes = [0]  # how often the data was changed; views of the same data share the list
         self.grad: Array | None = None
         self.creator: Function | None = None
@@ -69,7 +70,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = as_array(value)
+        array = as_array(value, lambda array: beside(array, self._data))
         if self.requires_grad:
             _require_floating(array)
         self._data = array
@@ -121,6 +122,8 @@ class Tensor:
             When no gradient is recorded, the graph was walked before, or data that backward needs was changed.
         ValueError
             When ``grad`` is missing or of another shape.
+        TypeError
+            When ``grad`` is in main memory and this tensor on the GPU, or the other way round.
         """
         if not self.requires_grad:
             raise RuntimeError(
@@ -135,7 +138,8 @@ class Tensor:
                 )
             grad = np.ones_like(self._data)
         else:
-            grad = as_tensor(grad)._data.astype(self.dtype)
+            grad = as_tensor(grad, like=self)._data.astype(self.dtype)
+            on_gpu((self._data, grad))
             if grad.shape != self.shape:
                 raise ValueError(f"backward() got a gradient of shape {grad.shape} for a tensor of shape {self.shape}")
         walk_back(self, grad)
@@ -181,20 +185,27 @@ class Tensor:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         value = as_tensor(value, like=self)
+        on_gpu((self._data, value._data))
         if (self.requires_grad or value.requires_grad) and is_grad_enabled():
             raise RuntimeError(
                 "assigning in place would lose a gradient: compute a new tensor, or assign under no_grad()"
             )
-        self._data[index] = value._data
+        index = _plain(index)
+        self._data[index_on_gpu(index, self._data) if is_cupy(self._data) else index] = value._data
         self.changes[0] += 1
 
     def __repr__(self) -> str:
-        text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=100)
+        text = np.array2string(to_numpy(self._data), separator=", ", prefix="Tensor(", threshold=100)
         notes = [] if self.dtype == np.float32 else [f"dtype={self.dtype}"]
         notes += ["requires_grad=True"] if self.requires_grad else []
+        notes += ["on the GPU"] if is_cupy(self._data) else []
         return f"Tensor({', '.join([text, *notes])})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if is_cupy(self._data):
+            raise TypeError(
+                'this tensor is on the GPU, and nothing is copied silently: NumPy takes x.to("numpy") of it'
+            )
         if copy is False and dtype is not None and np.dtype(dtype) != self.dtype:
             raise ValueError(f"an array of {np.dtype(dtype)} from a tensor of {self.dtype} needs a copy")
         return np.array(self._data, dtype=dtype, copy=copy)
@@ -256,6 +267,7 @@ class Tensor:
         def mean(self, dim: Any = None, keepdim: bool = False) -> Tensor: ...
         def max(self, dim: Any = None, keepdim: bool = False) -> Tensor: ...
         def argmax(self, dim: int | None = None) -> Array: ...
+        def to(self, backend: str) -> Tensor: ...
         def reshape(self, *shape: Any) -> Tensor: ...
         def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
         def permute(self, *dims: int) -> Tensor: ...
@@ -279,33 +291,11 @@ def tensor_method(*names: str, ufunc: np.ufunc | None = None) -> Callable[[AnyCa
     return attach
 
 
-def _comparison(name: str) -> Callable[[Tensor, Any], Array]:
-    compare = getattr(operator, name)
-
-    def method(self: Tensor, other: Any) -> Array:
-        return compare(self.data, _plain(other))
-
-    method.__doc__ = f"Entry by entry, as a plain boolean array: there is no gradient. See operator.{name}."
-    return method
-
-
-for _comparator in ("lt", "le", "eq", "ne", "ge", "gt"):
-    setattr(Tensor, f"__{_comparator}__", _comparison(_comparator))
-
-
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
-    """Return ``value`` as a Tensor.
-
-    A number (Python's or NumPy's), or a list of Python numbers, takes the dtype of a floating-point tensor ``like``,
-    and a Python int that of an integer tensor, so that it neither widens nor narrows the result.
-    """
+    """Return ``value`` as a Tensor; what is no Tensor beside ``like``, as `tinycnn.arrays.array_like` makes it."""
     if isinstance(value, Tensor):
         return value
-    if like is not None and like.dtype.kind == "f" and is_plain(value):
-        return Tensor(np.asarray(value).astype(like.dtype))
-    if like is not None and like.dtype.kind in "iu" and isinstance(value, int) and not isinstance(value, bool):
-        return Tensor(np.asarray(value, like.dtype))
-    return Tensor(value)
+    return Tensor(value if like is None else array_like(value, like.data))
 
 
 def _require_floating(array: Array) -> None:

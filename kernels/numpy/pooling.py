@@ -17,7 +17,7 @@ def max_pool2d_forward(x: Array, geometry: PoolGeometry) -> tuple[Array, Array]:
     """
     y = np.full_like(x, -np.inf, shape=(*x.shape[:2], geometry.P, geometry.Q))
     winner = np.empty_like(x, shape=y.shape, dtype=np.min_scalar_type(geometry.R * geometry.S - 1))
-    winner[...] = _first_real_cell(geometry)  # (P, Q) to every image and channel; holds where all is -inf
+    winner[...] = np.asarray(_first_real_cell(geometry), like=x)  # (P, Q) to every plane; holds where all is -inf
     for r, s, p, q, h, w in geometry.taps:
         candidate, best = x[:, :, h, w], y[:, :, p, q]
         better = (candidate > best) | (np.isnan(candidate) & ~np.isnan(best))
@@ -38,19 +38,19 @@ def max_pool2d_backward(grad: Array, winner: Array, geometry: PoolGeometry) -> A
 def max_pool2d_indices(winner: Array, geometry: PoolGeometry) -> Array:
     """Turn winning kernel cells into flat input positions h·W + w, as max_unpool2d takes them: int64 (N, C, P, Q)."""
     r, s = np.divmod(winner.astype(np.int64), geometry.S)
-    h = np.arange(geometry.P)[:, None] * geometry.rows.stride + r - geometry.rows.lead
-    w = np.arange(geometry.Q) * geometry.columns.stride + s - geometry.columns.lead
+    h = np.arange(geometry.P, like=r)[:, None] * geometry.rows.stride + r - geometry.rows.lead
+    w = np.arange(geometry.Q, like=s) * geometry.columns.stride + s - geometry.columns.lead
     return h * geometry.W + w
 
 
 def avg_pool2d_forward(x: Array, geometry: PoolGeometry, include_pad: bool) -> Array:
     """Sum of each window over its count: (N, C, H, W) -> (N, C, P, Q)."""
-    return window_sum(x, geometry) / geometry.count(include_pad).astype(x.dtype)
+    return window_sum(x, geometry) / np.asarray(geometry.count(include_pad), x.dtype, like=x)
 
 
 def avg_pool2d_backward(grad: Array, geometry: PoolGeometry, include_pad: bool) -> Array:
     """Spread each window's gradient evenly over its cells: (N, C, P, Q) -> (N, C, H, W)."""
-    return window_spread(grad / geometry.count(include_pad).astype(grad.dtype), geometry)
+    return window_spread(grad / np.asarray(geometry.count(include_pad), grad.dtype, like=grad), geometry)
 
 
 def lp_pool2d_forward(x: Array, geometry: PoolGeometry, norm_type: float) -> Array:
@@ -60,7 +60,8 @@ def lp_pool2d_forward(x: Array, geometry: PoolGeometry, norm_type: float) -> Arr
 
 def lp_pool2d_backward(grad: Array, x: Array, y: Array, geometry: PoolGeometry, norm_type: float) -> Array:
     """dx = sign(x) · |x|^(p−1) · Σ dy / y^(p−1), and 0 for a window that is all zeros: (N, C, P, Q) -> (N, C, H, W)."""
-    scale = np.divide(grad, y ** (norm_type - 1), out=np.zeros_like(grad), where=y != 0)
+    nonzero = np.where(y == 0, y.dtype.type(1), y)
+    scale = np.where(y == 0, grad.dtype.type(0), grad / nonzero ** (norm_type - 1))
     return np.sign(x) * np.abs(x) ** (norm_type - 1) * window_spread(scale, geometry)
 
 
@@ -95,7 +96,7 @@ def max_unpool2d_backward(grad: Array, indices: Array) -> Array:
     """Read the gradient at those positions, for the value that stayed at each: (N, C, H, W) -> (N, C, P, Q)."""
     N, C, P, Q = indices.shape
     positions = indices.reshape(N, C, P * Q)
-    numbers = np.broadcast_to(np.arange(P * Q), positions.shape)
+    numbers = np.broadcast_to(np.arange(P * Q, like=positions), positions.shape)
     last = np.zeros_like(indices, shape=(N, C, grad.shape[2] * grad.shape[3]))
     np.put_along_axis(last, positions, numbers, axis=2)
     stayed = np.take_along_axis(last, positions, axis=2) == numbers

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinycnn as tc
 import tinycnn.functional as F
-from tests.backends import assert_gradients_hold, run
+from tests.backends import assert_gradients_hold, run, to_backend
 from tests.cases import LAYOUTS, examples, laid_out, layouts, normal, seeds, shapes
 from tests.numeric import assert_close
 
@@ -110,9 +110,10 @@ def test_a_factor_shared_by_a_batch_gets_the_sum_of_its_gradients():
 
 def test_arrays_and_operators_meet_tensors_on_either_side():
     a, b = normal(1, 2, 3), normal(2, 3, 4)
-    for product in (lambda t: t @ b, lambda t: np.matmul(t, b)):
+    left, right = to_backend(a), to_backend(b)
+    for product in (lambda t: t @ right, lambda t: np.matmul(t, right)):
         assert_close(run(product, a).gradients[0], run(F.matmul, a, b).gradients[0], 0)
-    for product in (lambda t: a @ t, lambda t: np.matmul(a, t)):
+    for product in (lambda t: left @ t, lambda t: np.matmul(left, t)):
         assert_close(run(product, b).gradients[0], run(F.matmul, a, b).gradients[1], 0)
 
 

@@ -92,7 +92,7 @@ def test_nan_is_the_maximum_wherever_it_is():
 
 def test_argmax_is_a_plain_array_of_first_positions():
     x = tc.Tensor([[1.0, 3.0, 3.0], [5.0, 4.0, 5.0]], requires_grad=True)
-    assert type(x.argmax(dim=1)) is np.ndarray
+    assert type(x.argmax(dim=1)) is type(x.data)
     assert x.argmax(dim=1).tolist() == [1, 0]
     assert x.argmax(dim=-2).tolist() == [1, 1, 1]
     assert x.argmax() == 3

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinycnn as tc
 import tinycnn.functional as F
-from tests.backends import assert_gradients_hold, run, to_backend
+from tests.backends import assert_gradients_hold, run, to_backend, to_numpy
 from tests.cases import examples, laid_out, layouts, normal, seeds, shapes
 from tests.numeric import assert_close
 
@@ -58,6 +58,13 @@ def test_a_number_flattens_to_a_row_of_one():
     assert_moves(F.flatten, lambda x: x.reshape(1), np.array(3.0))
 
 
+def beside(part):
+    """A part of an index, on the side where the running backend computes."""
+    if isinstance(part, tc.Tensor):
+        return tc.Tensor(to_backend(part.data))
+    return to_backend(part) if isinstance(part, np.ndarray) else part
+
+
 REPEATED = np.array([0, 2, 2, -1, 0])
 INDICES = {
     "integer": 1,
@@ -99,8 +106,11 @@ def test_an_index_reads_as_numpys_and_adds_the_gradient_of_every_reading(name, l
     index = INDICES[name]
     parts = index if isinstance(index, tuple) else (index,)
     plain = tuple(part.data if isinstance(part, tc.Tensor) else part for part in parts)
+    there = tuple(beside(part) for part in parts)
+    if not isinstance(index, tuple):
+        (plain,), (there,) = plain, there
     x = laid_out(normal(1, 4, 3, 2), layout)
-    assert_moves(lambda x: x[index], lambda x: x[plain if isinstance(index, tuple) else plain[0]], x, layout=layout)
+    assert_moves(lambda x: x[there], lambda x: x[plain], x, layout=layout)
 
 
 @given(shape=shapes(1, 3), data=st.data(), seed=seeds)
@@ -109,7 +119,7 @@ def test_index_gradients_equal_central_differences(shape, data, seed):
     slices = st.slices(shape[0])
     positions = st.lists(st.integers(-shape[0], shape[0] - 1), min_size=1, max_size=6).map(np.array)
     index = data.draw(st.one_of(slices, positions))
-    assert_gradients_hold(lambda x: x[index], normal(seed, *shape), seed=seed)
+    assert_gradients_hold(lambda x: x[beside(index)], normal(seed, *shape), seed=seed)
 
 
 @given(data=st.data(), shape=shapes(1, 4), layout=layouts, seed=seeds)
@@ -160,9 +170,10 @@ def test_the_gradient_handed_back_shares_no_memory_with_another():
     x = tc.Tensor(to_backend(normal(1, 2, 3)), requires_grad=True)
     y = tc.Tensor(to_backend(normal(2, 2, 3)), requires_grad=True)
     (x.reshape(6) + y.reshape(6)).backward(to_backend(normal(3, 6)))
-    assert not np.shares_memory(x.grad, y.grad)
-    assert x.grad.flags.writeable
-    assert y.grad.flags.writeable
+    kept = to_numpy(y.grad).copy()
+    x.grad[...] = 0
+    np.testing.assert_array_equal(to_numpy(y.grad), kept)
+    y.grad[...] = 0
 
 
 def test_what_makes_no_sense_is_refused():

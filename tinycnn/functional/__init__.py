@@ -3,6 +3,7 @@
 from tinycnn.functional.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from tinycnn.functional.arithmetic import abs, add, astype, div, exp, log, mul, neg, pow, sqrt, sub
 from tinycnn.functional.convolution import conv1d, conv2d, conv_transpose2d
+from tinycnn.functional.device import to
 from tinycnn.functional.dropout import dropout
 from tinycnn.functional.linear import linear, matmul
 from tinycnn.functional.loss import (
@@ -75,5 +76,6 @@ __all__ = [
     "sub",
     "sum",
     "tanh",
+    "to",
     "transpose",
 ]

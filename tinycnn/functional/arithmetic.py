@@ -1,15 +1,17 @@
-"""Arithmetic entry by entry, with broadcasting: + − · / powers, exp, log, sqrt, abs, and conversion of dtype.
+"""Arithmetic entry by entry, with broadcasting: + − · / powers, exp, log, sqrt, abs, conversion of dtype, comparison.
 
 Where an input was broadcast, each of its entries served several outputs; their gradients are summed back to it.
 """
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, array_like, is_array, is_cupy, on_gpu
 from tinycnn.function import Function
 from tinycnn.tensor import Tensor, as_tensor, tensor_method
 
@@ -317,3 +319,22 @@ for _name, _operation in (("add", add), ("sub", sub), ("mul", mul), ("truediv", 
         return operation(other, self)
 
     setattr(Tensor, f"__r{_name}__", _reflected)
+
+
+def _comparison(name: str) -> Callable[[Tensor, Any], Array]:
+    compare = getattr(operator, name)
+
+    def method(self: Tensor, other: Any) -> Array:
+        other = other.data if isinstance(other, Tensor) else other
+        if is_array(other):
+            on_gpu((self.data, other))
+        elif is_cupy(self.data) and isinstance(other, (list, tuple)):
+            other = array_like(other, self.data)
+        return compare(self.data, other)
+
+    method.__doc__ = f"Entry by entry, as a plain boolean array: there is no gradient. See operator.{name}."
+    return method
+
+
+for _name in ("lt", "le", "eq", "ne", "ge", "gt"):
+    setattr(Tensor, f"__{_name}__", _comparison(_name))

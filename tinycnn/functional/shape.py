@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, index_on_gpu, is_array, is_cupy
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.tensor import Tensor, as_tensor, tensor_method
@@ -37,7 +38,7 @@ class Permute(Function):
         return x.transpose(self.dims)
 
     def backward(self, grad: Array) -> Array:
-        return grad.transpose(np.argsort(self.dims))
+        return grad.transpose([self.dims.index(axis) for axis in range(grad.ndim)])
 
 
 class GetItem(Function):
@@ -51,9 +52,11 @@ class GetItem(Function):
         return x[self.index]
 
     def backward(self, grad: Array) -> Array:
-        dx = np.zeros_like(grad, shape=self.shape)
+        dx = np.zeros_like(grad, shape=self.shape, order="C")
         if _is_basic(self.index):
             dx[self.index] = grad  # slices and integers read no entry twice
+        elif is_cupy(dx):
+            _add_each(dx, self.index, grad)
         else:
             np.add.at(dx, self.index, grad)
         return dx
@@ -66,7 +69,7 @@ class Cat(Function):
         self.dim = dim
 
     def forward(self, *arrays: Array) -> Array:
-        self.seams = np.cumsum([array.shape[self.dim] for array in arrays])[:-1]
+        self.seams = list(accumulate(array.shape[self.dim] for array in arrays))[:-1]
         return np.concatenate(arrays, self.dim)
 
     def backward(self, grad: Array) -> tuple[Array, ...]:
@@ -209,6 +212,9 @@ def getitem(x: Any, index: Any) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     plain = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
     plain = tuple(part.copy() if is_array(part) else part for part in plain)  # for backward, should the caller's change
+    x = as_tensor(x)
+    if is_cupy(x.data):
+        return GetItem(index_on_gpu(plain, x.data))(x)
     return GetItem(plain if isinstance(index, tuple) else plain[0])(x)
 
 
@@ -281,6 +287,27 @@ def pad(x: Any, pad: Sequence[int], value: float = 0.0) -> Tensor:
     last_first = [(int(a), int(b)) for a, b in zip(widths[::2], widths[1::2], strict=True)]
     untouched = [(0, 0)] * (x.ndim - len(last_first))
     return Pad((*untouched, *reversed(last_first)), value)(x)
+
+
+def _add_each(dx: Array, index: Any, grad: Array) -> None:
+    """Add a gradient to the entries of ``dx`` that an index reads, once for each time it reads them, on a GPU.
+
+    Threads that add to one entry would do so in any order, and the sum's last bits depend on it. So the gradients are
+    sorted by the entries they go to, and neighbours that go to the same one are added in pairs until each is alone.
+    """
+    count = grad.size
+    if not count:
+        return
+    number = np.arange(count, like=dx)
+    entry = np.arange(dx.size, like=dx).reshape(dx.shape)[index].reshape(count)
+    order = np.argsort(entry, kind="stable")
+    entry, values = entry[order], grad.reshape(count)[order]
+    rank = number - np.searchsorted(entry, entry)  # among those that go to the same entry
+    while rank.any():
+        second = rank % 2 == 1
+        values[:-1] += np.where(second[1:], values[1:], values.dtype.type(0))
+        entry, values, rank = entry[~second], values[~second], rank[~second] // 2
+    dx.reshape(dx.size)[entry] = values
 
 
 def _is_basic(index: Any) -> bool:

@@ -3,6 +3,8 @@
 What every rule but the plain ones uses is the fan of a weight: fan_in inputs are summed into one output, and one input
 reaches fan_out outputs. A variance of 1 / fan_in keeps the size of activations from layer to layer, 1 / fan_out that of
 gradients; ReLU, which loses half of them, needs twice as much.
+
+Numbers are drawn in main memory, for a Tensor on a GPU too: so they are the same on every backend.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinycnn.arrays import beside
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
 
@@ -64,7 +67,7 @@ def fan(shape: tuple[int, ...], groups: int = 1, transposed: bool = False) -> tu
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """Set every entry to ``value``."""
-    return _write(tensor, np.full(tensor.shape, value))
+    return _write(tensor, np.full(tensor.shape, value, tensor.dtype))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -189,6 +192,6 @@ def _drawn(tensor: Tensor) -> type:
 
 
 def _write(tensor: Tensor, values: np.ndarray) -> Tensor:
-    tensor.data[...] = values
+    tensor.data[...] = beside(values.astype(tensor.dtype, copy=False), tensor.data)
     tensor.data = tensor.data  # counts as a change, for a backward pass that still needs the old values
     return tensor

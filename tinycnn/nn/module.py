@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, beside, is_cupy, moved
+from tinycnn.backend import on_chosen_side, require_backend
 from tinycnn.tensor import Tensor
 
 ForwardHook = Callable[["Module", tuple[Any, ...], Any], None]
@@ -16,12 +17,16 @@ ForwardPreHook = Callable[["Module", tuple[Any, ...]], None]
 
 
 class Parameter(Tensor):
-    """A Tensor that a Module trains: it requires a gradient, and `Module.parameters` finds it."""
+    """A Tensor that a Module trains: it requires a gradient, and `Module.parameters` finds it.
+
+    It lies where `tinycnn.use_backend` says that new ones are made: after ``use_backend("cupy")`` on the GPU, as a copy
+    of an array in main memory.
+    """
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True):
-        super().__init__(data, requires_grad)
+        super().__init__(on_chosen_side(Tensor(data).data), requires_grad)
 
 
 class IncompatibleKeys(NamedTuple):
@@ -88,9 +93,12 @@ class Module:
         return output
 
     def register_buffer(self, name: str, array: Array) -> None:
-        """Keep an array that is no parameter but belongs to the state, such as running statistics."""
+        """Keep an array that is no parameter but belongs to the state, such as running statistics.
+
+        It lies where a `Parameter` would.
+        """
         self._buffer_names = (*self._buffer_names, name)
-        setattr(self, name, array)
+        setattr(self, name, on_chosen_side(array))
 
     def register_forward_hook(self, hook: ForwardHook) -> HookHandle:
         """Call ``hook(module, inputs, output)`` after each forward of this module."""
@@ -150,7 +158,7 @@ class Module:
                 yield f"{path}.{name}" if path else name, getattr(module, name)
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers by dotted name: later training does not change them."""
+        """Copies of all parameters and buffers by dotted name, where they are: later training does not change them."""
         return {name: array.copy() for name, array in self._state_arrays().items()}
 
     def load_state_dict(self, mapping: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
@@ -159,7 +167,7 @@ class Module:
         Parameters
         ----------
         mapping
-            Arrays, or anything `numpy.asarray` takes, by dotted name.
+            Arrays, in main memory or on the GPU, or anything `numpy.asarray` takes, by dotted name.
         strict
             Whether a name missing on either side is an error.
 
@@ -222,6 +230,36 @@ class Module:
                     setattr(module, name, array.astype(dtype))
         return self
 
+    def to(self, backend: str) -> Self:
+        """Move all parameters, their gradients and all buffers, in place, to where a backend computes.
+
+        Parameters
+        ----------
+        backend
+            ``"cupy"`` for the GPU, ``"numpy"`` or ``"numba"`` for main memory.
+
+        Raises
+        ------
+        ValueError
+            When there is no such backend here, with what to do about it.
+        MemoryError
+            When the GPU has too little memory.
+
+        Examples
+        --------
+        >>> import tinycnn as tc
+        >>> net = tc.nn.Linear(3, 2).to("numpy")
+        """
+        require_backend(backend)
+        for parameter in self.parameters():
+            parameter.data = moved(parameter.data, backend)
+            if parameter.grad is not None:
+                parameter.grad = moved(parameter.grad, backend)
+        for module in self.modules():
+            for name in module._buffer_names:
+                setattr(module, name, moved(getattr(module, name), backend))
+        return self
+
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
@@ -249,9 +287,10 @@ class Module:
                 yield name, value
 
     def _converted(self, name: str, value: Any, own: Array) -> Array:
-        """A copy of ``value`` in the dtype of the array it shall replace, so that nothing fails or aliases later."""
+        """A copy of ``value`` as the array that it shall replace: so nothing fails later, and nothing is shared."""
+        array = value.data if isinstance(value, Tensor) else value
         try:
-            return np.array(value, dtype=own.dtype)
+            return beside(array.astype(own.dtype) if is_cupy(array) else np.array(array, dtype=own.dtype), own)
         except (TypeError, ValueError):
             raise ValueError(
                 f"{type(self).__name__}: {name!r} of the state does not hold {own.dtype} numbers"

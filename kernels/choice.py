@@ -98,6 +98,16 @@ RULES: dict[str, tuple[Rule, ...]] = {
             """,
         ),
     ),
+    "cupy": (
+        Rule(
+            "implicit_gemm",
+            EVERY_PASS,
+            always,
+            """
+            Not measured, as no GPU was at hand. It takes every geometry, and no memory but its result's.
+            """,
+        ),
+    ),
 }  # fmt: skip
 
 

@@ -21,7 +21,8 @@ FOLDERS = {  # import name: folder
 CORE = ("arrays", "backend", "checks", "choices", "function", "geometry", "gpu", "optional", "random", "storage", "tensor")
 CORE += ("threads", "wording", "data")  # data knows arrays, never Tensor, and so stands below all that trains
 CHAIN = ("functional", "nn", "models", "training", "cli")  # each may import those before it, none after
-KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.storage", "tinycnn.wording", "tinycnn.kernels")
+KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.gpu", "tinycnn.storage", "tinycnn.wording")
+KERNELS_MAY_IMPORT += ("tinycnn.kernels",)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

@@ -1,4 +1,5 @@
 // What all kernels share. `real` is float or double; axis letters are cuDNN's, as everywhere in tinycnn.
+#pragma once
 
 // Windows that slide over images: a convolution's, or a pooling's (then K = C = groups).
 // Output p under kernel row r reads input row p · stride_h + r · dilation_h − top.
@@ -24,11 +25,18 @@ __device__ inline real infinity() {
     return real(__uint_as_float(0x7f800000));
 }
 
+// Sum over the lanes of a warp, for all of them, in the same order each time.
+template <class T>
+__device__ T warp_sum(T value) {
+    for (int other = 16; other; other /= 2) value += __shfl_xor_sync(0xffffffff, value, other);
+    return value;
+}
+
 // Sum over the threads of a block, in the same order each time. `scratch` has room for 32 numbers; the sum is for all.
 template <class T>
 __device__ T block_sum(T value, T* scratch) {
     int thread = threadIdx.y * blockDim.x + threadIdx.x, lane = thread % 32, warps = blockDim.x * blockDim.y / 32;
-    for (int other = 16; other; other /= 2) value += __shfl_xor_sync(0xffffffff, value, other);
+    value = warp_sum(value);
     __syncthreads();  // scratch may still be read as the sum before
     if (lane == 0) scratch[thread / 32] = value;
     __syncthreads();

@@ -12,10 +12,10 @@ Examples
 ... extern "C" __global__ void twice(const float* x, float* y, int size) {
 ...     int i = blockIdx.x * blockDim.x + threadIdx.x;
 ...     if (i < size) y[i] = 2 * x[i];
-... }''')  # doctest: +SKIP
+... }''')
 >>> x, y = np.arange(5, dtype=np.float32), np.empty(5, np.float32)
->>> module.get_function("twice")((1,), (32,), (x, y, np.int32(5)))  # doctest: +SKIP
->>> y  # doctest: +SKIP
+>>> module.get_function("twice")((1,), (32,), (x, y, np.int32(5)))
+>>> y
 array([0., 2., 4., 6., 8.], dtype=float32)
 """
 
@@ -26,7 +26,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -41,7 +41,7 @@ from tinycnn.storage import replace, user_cache
 
 HEADER = FOLDER / "emulation.h"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fsanitize-sections=emulated_shared")
-FLAGS = ("-std=c++20", "-O1", "-g", "-fPIC", "-shared", "-Wall", "-Wextra")
+FLAGS = ("-std=c++20", "-O1", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
 SANITIZE = "TINYCNN_EMULATE_SANITIZE"  # environment variable that `sanitized_environment` sets
 
 Size = tuple[int, ...]
@@ -73,6 +73,8 @@ class RawModule:
 
     def __init__(self, code: str):
         self._kernels = kernels_in(code)
+        real = _REAL.search(code)
+        self._dtypes = _DTYPES | ({"real": _DTYPES[real[1]]} if real else {})
         self._library = ctypes.CDLL(str(_compiled(_as_cpp(code, tuple(self._kernels)), _sanitized())))
 
     def get_function(self, name: str) -> Kernel:
@@ -88,14 +90,14 @@ class RawModule:
                 f'the source has no kernel {name!r} (extern "C" __global__ void {name}(…)); it has '
                 + (", ".join(self._kernels) or "none")
             )
-        return Kernel(name, getattr(self._library, f"emulated_{name}"), self._kernels[name])
+        return Kernel(name, getattr(self._library, f"emulated_{name}"), self._kernels[name], self._dtypes)
 
 
 class Kernel:
     """A kernel that runs on NumPy arrays; called as CuPy's are."""
 
-    def __init__(self, name: str, entry: Any, types: list[str]):
-        self.name, self._entry, self._types = name, entry, types
+    def __init__(self, name: str, entry: Any, types: list[str], dtypes: Mapping[str, np.dtype[Any]]):
+        self.name, self._entry, self._types, self._dtypes = name, entry, types, dtypes
         self._entry.restype = ctypes.c_char_p
 
     def __call__(self, grid: Size, block: Size, args: Sequence[Any], *, shared_mem: int = 0) -> None:
@@ -118,10 +120,11 @@ class Kernel:
             comes to, and results that depend on the order of threads.
         """
         self._check_sizes(grid, block, shared_mem)
-        args = [np.asarray(arg) if isinstance(arg, (int, float, np.generic)) else arg for arg in args]
-        for number, (arg, type_) in enumerate(zip(args, self._types, strict=False)):
+        if len(args) != len(self._types):
+            raise LaunchError(f"{self.name}: it takes {len(self._types)} arguments, and got {len(args)}")
+        for number, (arg, type_) in enumerate(zip(args, self._types, strict=True)):
             self._check(number, arg, type_)
-        written = [a for a, type_ in zip(args, self._types, strict=False) if _is_written(a, type_)]
+        written = [a for a, type_ in zip(args, self._types, strict=True) if _is_written(a, type_)]
         before = [array.copy() for array in written]
         self._launch(grid, block, args, shared_mem, descending=False)
         ascending = [array.copy() for array in written]
@@ -139,7 +142,7 @@ class Kernel:
 
     def _launch(self, grid: Size, block: Size, args: Sequence[Any], shared: int, descending: bool) -> None:
         launch = _Launch(_Dim3(*grid), _Dim3(*block), shared, descending)
-        values = [_value(arg) for arg in args]
+        values = [_value(arg, type_) for arg, type_ in zip(args, self._types, strict=True)]
         pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         sizes = (ctypes.c_ulonglong * len(values))(*(ctypes.sizeof(value) for value in values))
         if wrong := self._entry(ctypes.byref(launch), pointers, sizes, len(values)):
@@ -161,9 +164,9 @@ class Kernel:
                 return
             if not isinstance(arg, np.ndarray) or not arg.flags.c_contiguous:
                 raise LaunchError(f"{self.name}: argument {number} is a {type_}: pass a contiguous array")
-            if pointed in _DTYPES and arg.dtype != _DTYPES[pointed]:
+            if pointed in self._dtypes and arg.dtype != self._dtypes[pointed]:
                 raise LaunchError(f"{self.name}: argument {number} is a {type_}, and the array is {arg.dtype}")
-        elif not isinstance(arg, np.ndarray) or arg.size != 1:
+        elif arg is None or np.size(arg) != 1:
             raise LaunchError(f"{self.name}: argument {number} is a {type_}: pass one number")
 
 
@@ -211,6 +214,7 @@ _DTYPES = {
         "bool": "?",
     }.items()
 }
+_REAL = re.compile(r"^typedef (float|double) real;", re.MULTILINE)
 
 
 class _Dim3(ctypes.Structure):
@@ -226,13 +230,12 @@ class _Launch(ctypes.Structure):
     _fields_ = (("grid", _Dim3), ("block", _Dim3), ("shared", ctypes.c_ulonglong), ("descending", ctypes.c_int))
 
 
-def _value(arg: Any) -> Any:
+def _value(arg: Any, type_: str) -> Any:
     """What a kernel's parameter is made of: an address for a pointer, else the bytes of the number or the struct."""
-    if arg is None:
-        return ctypes.c_void_p(None)
-    if arg.ndim and not arg.dtype.names:
-        return ctypes.c_void_p(arg.ctypes.data)
-    return (ctypes.c_char * arg.dtype.itemsize).from_buffer_copy(arg.tobytes())
+    if type_.endswith("*"):
+        return ctypes.c_void_p(None if arg is None else arg.ctypes.data)
+    number = np.asarray(arg)
+    return (ctypes.c_char * number.itemsize).from_buffer_copy(number.tobytes())
 
 
 def _is_written(arg: Any, type_: str) -> bool:
@@ -252,7 +255,7 @@ def _as_cpp(code: str, kernels: Sequence[str]) -> str:
     shared = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\[\]\s*;")
     body = shared.sub(r"\1* \2 = (\1*)emulation::shared_memory();", code).replace('extern "C" __global__', "__global__")
     entries = (
-        f'extern "C" const char* emulated_{name}(const emulation::Launch& launch, void** arguments, '
+        f'extern "C" __attribute__((visibility("default"))) const char* emulated_{name}(const emulation::Launch& launch, void** arguments, '
         "const unsigned long long* sizes, int given) "
         f"{{ return emulation::run_kernel(kernels::{name}, launch, arguments, sizes, given); }}"
         for name in kernels
@@ -289,9 +292,11 @@ def _gxx(question: str) -> str:
     """What g++ says of itself."""
     if not is_available():
         raise ModuleNotFoundError("CUDA kernels run on the CPU by way of g++, and there is none: install g++")
-    return subprocess.run(["g++", question], capture_output=True, text=True, check=True, env=_unsanitized()).stdout.strip()
+    return subprocess.run(
+        ["g++", question], capture_output=True, text=True, check=True, env=_unsanitized()
+    ).stdout.strip()
 
 
 def _unsanitized() -> dict[str, str]:
-    """This process's environment without the sanitizer's library, which the compiler need not run under."""
-    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    """The process's environment without the sanitizer's library, which the compiler need not run under; in English."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"} | {"LC_ALL": "C"}

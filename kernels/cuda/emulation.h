@@ -6,11 +6,11 @@
 // and a run can be repeated: threads and blocks go in ascending order, or in descending order if asked. What depends on
 // that order was no result: two threads wrote to one place, or read what another writes, without a barrier in between.
 //
+// Nothing here is shared with another compiled source (hidden symbols): a fibre runs the code that it was made by.
+//
 // Shared memory is filled with NaN before each block, since on a GPU too it holds what the last block left. Where not
 // all threads of a block come to a barrier, or not all lanes of a warp to a shuffle, the launch ends with a sentence.
 #pragma once
-
-#include <ucontext.h>
 
 #include <cmath>
 #include <cstddef>
@@ -24,6 +24,9 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
+#endif
+#if !defined(__x86_64__)
+#include <ucontext.h>
 #endif
 
 #define __global__
@@ -69,10 +72,46 @@ namespace emulation {
 constexpr size_t STACK = 256 << 10;
 constexpr int POISON = 0xff;  // bytes of NaN
 
+// Where a stack was left.
+#if defined(__x86_64__)
+struct Context {
+    void* stack = nullptr;
+
+    // What a function must leave as it found it goes on the stack that is left, and comes from the one that is entered.
+    __attribute__((naked, noinline)) static void exchange([[maybe_unused]] void** from, [[maybe_unused]] void* to) {
+        asm("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15; mov %rsp, (%rdi); mov %rsi, %rsp;"
+            "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp; ret");
+    }
+
+    void make(char* memory, size_t size, void (*start)()) {
+        auto top = reinterpret_cast<void**>(memory + size);
+        *(top -= 2) = reinterpret_cast<void*>(start);  // where `ret` goes, with the stack as after a call
+        for (int i = 0; i < 6; i++) *--top = nullptr;
+        stack = top;
+    }
+
+    void leave_for(Context& other) { exchange(&stack, other.stack); }
+};
+#else
+struct Context {  // several times slower, as each change asks the system about signals
+    ucontext_t context;
+
+    void make(char* memory, size_t size, void (*start)()) {
+        getcontext(&context);
+        context.uc_stack.ss_sp = memory;
+        context.uc_stack.ss_size = size;
+        context.uc_link = nullptr;
+        makecontext(&context, start, 0);
+    }
+
+    void leave_for(Context& other) { swapcontext(&context, &other.context); }
+};
+#endif
+
 enum class State { fresh, ready, at_barrier, in_warp, done };
 
 struct Fibre {  // a stack that threads run on, one to its end after the other
-    ucontext_t context;
+    Context context;
     std::unique_ptr<char[]> stack{new char[STACK]};
     void* shadow = nullptr;  // what the address sanitizer keeps of a stack that is left
 };
@@ -141,6 +180,17 @@ class Block {
         return seen;
     }
 
+    // Show a value to the whole warp, and see what each lane shows.
+    template <class T>
+    void show(T value, T (&seen)[warpSize]) {
+        static_assert(sizeof(T) <= sizeof(Thread::exchanged));
+        std::memcpy(running->exchanged, &value, sizeof(T));
+        wait(State::in_warp, 0xffffffff);
+        size_t first = number() / warpSize * warpSize;
+        for (size_t lane = 0; lane < warpSize; lane++) std::memcpy(&seen[lane], threads.at(first + lane).exchanged, sizeof(T));
+        wait(State::in_warp, 0xffffffff);
+    }
+
     size_t number() const { return running - threads.data(); }
     char* shared() { return dynamic.get(); }
 
@@ -150,7 +200,7 @@ class Block {
     void* arguments;
     std::vector<Thread> threads;
     std::unique_ptr<char[]> dynamic;
-    ucontext_t scheduler;
+    Context scheduler;
     Thread* running = nullptr;
     size_t turn = 0;
     const void* scheduler_stack = nullptr;
@@ -169,11 +219,7 @@ class Block {
     static Fibre* spare() {
         if (spares().empty()) {
             auto* fibre = new Fibre;
-            getcontext(&fibre->context);
-            fibre->context.uc_stack.ss_sp = fibre->stack.get();
-            fibre->context.uc_stack.ss_size = STACK;
-            fibre->context.uc_link = nullptr;
-            makecontext(&fibre->context, &Block::main, 0);
+            fibre->context.make(fibre->stack.get(), STACK, &Block::main);
             return fibre;
         }
         auto* fibre = spares().back();
@@ -221,10 +267,10 @@ class Block {
 #if defined(__SANITIZE_ADDRESS__)
         void* shadow = nullptr;
         __sanitizer_start_switch_fiber(&shadow, fibre.stack.get(), STACK);
-        swapcontext(&scheduler, &fibre.context);
+        scheduler.leave_for(fibre.context);
         __sanitizer_finish_switch_fiber(shadow, nullptr, nullptr);
 #else
-        swapcontext(&scheduler, &fibre.context);
+        scheduler.leave_for(fibre.context);
 #endif
     }
 
@@ -232,7 +278,7 @@ class Block {
 #if defined(__SANITIZE_ADDRESS__)
         __sanitizer_start_switch_fiber(&fibre.shadow, scheduler_stack, scheduler_size);
 #endif
-        swapcontext(&fibre.context, &scheduler);
+        fibre.context.leave_for(scheduler);
         current()->arrived(fibre.shadow);  // perhaps in another block than before
     }
 
@@ -396,3 +442,30 @@ inline float __uint_as_float(unsigned bits) {
     std::memcpy(&value, &bits, sizeof(value));
     return value;
 }
+
+namespace emulation {
+
+inline unsigned to_tf32(float value) {
+    unsigned bits = __float_as_uint(value);
+    return std::isfinite(value) ? (bits + (1u << 12)) & ~((1u << 13) - 1) : bits;
+}
+
+// As the PTX ISA lays out mma.m16n8k8 for .tf32: who holds what is told in conv_implicit_gemm_tf32.cu.
+inline void mma_m16n8k8_tf32(float (&sums)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    struct Held {
+        unsigned a[4], b[2];
+    } held{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, lanes[warpSize];
+    block->show(held, lanes);
+    int lane = int(block->number() % warpSize);
+    for (int e = 0; e < 4; e++) {
+        int row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
+        double sum = 0;
+        for (int l = 0; l < 8; l++) {
+            unsigned left = lanes[row % 8 * 4 + l % 4].a[row / 8 + l / 4 * 2], right = lanes[column * 4 + l % 4].b[l / 4];
+            sum += double(__uint_as_float(left)) * __uint_as_float(right);
+        }
+        sums[e] += float(sum);
+    }
+}
+
+}  // namespace emulation

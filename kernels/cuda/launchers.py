@@ -1,5 +1,9 @@
 """All that the cupy backend has, gathered from the families' launchers."""
 
+from functools import partial
+
+from tinycnn.kernels.choice import choose
+from tinycnn.kernels.cuda import conv_direct, conv_im2col, conv_implicit_gemm, conv_winograd
 from tinycnn.kernels.cuda.activation import (
     leaky_relu_backward,
     leaky_relu_forward,
@@ -27,9 +31,11 @@ from tinycnn.kernels.cuda.pooling import (
     max_pool2d_forward,
     max_pool2d_indices,
 )
+from tinycnn.kernels.cuda.product import linear_backward_input, linear_backward_weight, linear_forward
 from tinycnn.kernels.cuda.softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
 
 DTYPES = "fd"  # float32 and float64
+choose_convolution = partial(choose, "cupy", {"winograd": conv_winograd.refusal})
 
 __all__ = [
     "DTYPES",
@@ -39,6 +45,11 @@ __all__ = [
     "batch_norm_backward",
     "batch_norm_forward",
     "batch_statistics",
+    "choose_convolution",
+    "conv_direct",
+    "conv_im2col",
+    "conv_implicit_gemm",
+    "conv_winograd",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "dropout_backward",
@@ -46,6 +57,9 @@ __all__ = [
     "dropout_mask",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "linear_backward_input",
+    "linear_backward_weight",
+    "linear_forward",
     "log_softmax_backward",
     "log_softmax_forward",
     "lrn_backward",

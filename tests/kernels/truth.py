@@ -14,6 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinycnn as tc
+from tests.backends import running, to_backend, to_numpy
 from tests.cases import laid_out, seeds
 from tests.kernels.test_fft import bounds as fft_bounds
 from tinycnn.backend import convolution, load_kernels
@@ -123,8 +124,6 @@ class Truth:
 def algorithms(geometry: ConvGeometry) -> Iterator[tuple[str, str]]:
     """Every backend with each of its algorithms that can run a geometry."""
     for backend in tc.available_backends():
-        if backend == "cupy":
-            continue
         for algorithm in load_kernels(backend).algorithms:
             if algorithm != "winograd" or not refusal(geometry):
                 yield backend, algorithm
@@ -133,11 +132,12 @@ def algorithms(geometry: ConvGeometry) -> Iterator[tuple[str, str]]:
 def assert_true(truth: Truth, backend: str, algorithm: str) -> None:
     """All passes of one algorithm are within its bound of the truth, and exactly 0 where no product is not 0."""
     drawn, kernels = truth.drawn, load_kernels(backend)
-    given = {name: laid_out(array, drawn.layout) for name, array in truth.given.items()}
+    with running(backend):
+        given = {name: to_backend(laid_out(array, drawn.layout)) for name, array in truth.given.items()}
     passes = type("Passes", (), {name: convolution(kernels, algorithm, name, truth.geometry) for name in PASSES})
     for function in PASSES:
         setattr(passes, function, staticmethod(getattr(passes, function)))
-    made = all_passes(passes, given, truth.geometry, drawn.biased)
+    made = [to_numpy(array) for array in all_passes(passes, given, truth.geometry, drawn.biased)]
     results = zip(PASSES.values(), made, truth.results, truth.sizes, truth.allowed(algorithm), strict=True)
     for what, actual, expected, size, allowed in results:
         told = f"{what} of {backend}'s {algorithm} in {truth.dtype}"
@@ -153,7 +153,7 @@ def assert_true(truth: Truth, backend: str, algorithm: str) -> None:
             )
         assert not actual[size == 0].any(), f"{told} is not exactly 0 where there is nothing"
     for name, array in given.items():
-        assert np.array_equal(array, truth.given[name]), f"{told} changed {name}"
+        assert np.array_equal(to_numpy(array), truth.given[name]), f"{told} changed {name}"
 
 
 # Geometries

@@ -1,7 +1,7 @@
 """Convolution as one matrix product: im2col, cuBLAS, col2im.
 
-As on the CPU the matrix of columns is R·S times the input, and the batch is taken a few images at a time, as many as fit
-COLUMN_BYTES. The product comes out with channels first; what turns it into images also adds the bias and takes the
+As on the CPU the matrix of columns is R·S times the input, and the batch is taken a few images at a time, as many as
+fit COLUMN_BYTES. The product comes out with channels first; what turns it into images also adds the bias and takes the
 maximum with 0. cuBLAS rounds to TF32 where `tinycnn.allow_tf32` says that it may.
 
 Plain twin: `tinycnn.kernels.numpy.conv_im2col`, with the formulas.

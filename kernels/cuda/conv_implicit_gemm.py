@@ -67,8 +67,8 @@ def _multiply(name: str, like: Array, rows: int, columns: int, deep: int, *argum
     """Start the kernel of a pass with a block for each tile of the result, and ``deep`` of these behind one another."""
     if max(rows, columns, *(argument.size for argument in arguments if hasattr(argument, "size"))) > MOST:
         raise ValueError(
-            f"implicit_gemm counts to {MOST}, and an array of this convolution has more entries: use a smaller batch, or "
-            "algorithm='direct'"
+            f"implicit_gemm counts to {MOST}, and an array of this convolution has more entries: use a smaller batch, "
+            "or algorithm='direct'"
         )
     if tf32_allowed(like.dtype) and has_tensor_cores():
         grid = -(-columns // 64), -(-rows // 64), deep

@@ -127,7 +127,7 @@ def _factors(kernel: str, images: Array, channels: int, plan: Plan, run: int = 0
 
 
 def _products(weights: Array, tiles: Array, plan: Plan) -> Array:
-    """At each point, and in each group, the sum over channels: (a·a·G, K/G, C/G), (a·a·G, C/G, t) -> (a·a·G, K/G, t)."""
+    """At each point, in each group, the sum over channels: (a·a·G, K/G, C/G), (a·a·G, C/G, t) -> (a·a·G, K/G, t)."""
     return contiguous(matmul(weights, tiles, tf32=False))
 
 
@@ -136,7 +136,7 @@ def _for_tiles(planes: int, plan: Plan) -> tuple[Size, Size]:
 
 
 def _batches(plan: Plan, itemsize: int, runs: bool = False) -> Iterator[slice]:
-    """Slices of the batch whose transformed tiles, and products of ``runs``, fit TILE_BYTES; at least one image each."""
+    """Slices of the batch whose transformed tiles, and products of ``runs``, fit TILE_BYTES; an image at least."""
     g, tiles = plan.geometry, plan.rows.tiles * plan.columns.tiles
     numbers = tiles * (g.C + g.K) + (-(-tiles // RUN) * g.K * g.C // g.groups if runs else 0)
     step = max(1, TILE_BYTES // max(1, itemsize * plan.tiling.a**2 * numbers))

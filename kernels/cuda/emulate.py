@@ -255,8 +255,8 @@ def _as_cpp(code: str, kernels: Sequence[str]) -> str:
     shared = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\[\]\s*;")
     body = shared.sub(r"\1* \2 = (\1*)emulation::shared_memory();", code).replace('extern "C" __global__', "__global__")
     entries = (
-        f'extern "C" __attribute__((visibility("default"))) const char* emulated_{name}(const emulation::Launch& launch, void** arguments, '
-        "const unsigned long long* sizes, int given) "
+        f'extern "C" __attribute__((visibility("default"))) const char* emulated_{name}('
+        "const emulation::Launch& launch, void** arguments, const unsigned long long* sizes, int given) "
         f"{{ return emulation::run_kernel(kernels::{name}, launch, arguments, sizes, given); }}"
         for name in kernels
     )

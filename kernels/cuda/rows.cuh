@@ -24,17 +24,12 @@ __device__ inline double sum_of_lanes(double value) {
     return value;
 }
 
-__device__ inline real larger(real a, real b) { return a > b || a != a ? a : b; }  // NaN, where there is one
-
-__device__ inline real largest_of_lanes(real value) {
-    for (int other = blockDim.x / 2; other; other /= 2) value = larger(value, __shfl_xor_sync(0xffffffff, value, other));
-    return value;
-}
-
+// The largest entry that is a number: NaN need not win, as it is in every sum of the row as well.
 __device__ inline real largest_in(const real* x, const Row& row) {
     real largest = -infinity();
-    FOR_EACH_IN_ROW(i, row) largest = larger(largest, x[i]);
-    return largest_of_lanes(largest);
+    FOR_EACH_IN_ROW(i, row) largest = max(largest, x[i]);
+    for (int other = blockDim.x / 2; other; other /= 2) largest = max(largest, __shfl_xor_sync(0xffffffff, largest, other));
+    return largest;
 }
 
 // y = x − log Σ e^x, shifted by the largest x, which changes nothing and cannot overflow.

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import importlib.machinery
 import operator
+import re
 import sys
 import types
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -218,6 +220,8 @@ class RawModule:
     """Kernels that `emulate` runs on the memory behind the arrays."""
 
     def __init__(self, code: str, options: tuple[str, ...] = ()):
+        self._file = (re.findall(r'^#line 1 "(\w+)\.cu"', code, re.MULTILINE) or ["kernel"])[0]
+        self._real = (re.findall(r"^typedef (\w+) real;", code, re.MULTILINE) or [""])[0]
         try:
             self._module = emulate.RawModule(code)
         except emulate.CompileError as error:
@@ -225,18 +229,19 @@ class RawModule:
 
     def get_function(self, name: str) -> Callable[..., None]:
         kernel = self._module.get_function(name)
+        counted = self._file, name, self._real
 
         def call(grid: Any, block: Any, args: Any, *, shared_mem: int = 0, stream: Any = None) -> None:
             assert all(isinstance(size, int) for size in (*grid, *block)), "CuPy takes Python ints"
-            LAUNCHED[name] = LAUNCHED.get(name, 0) + 1
+            LAUNCHED[counted] += 1
             plain = tuple(np.atleast_1d(arg._host) if isinstance(arg, ndarray) else _not_an_array(arg) for arg in args)
             do(lambda: kernel(grid, block, plain, shared_mem=shared_mem), _arrays(args))
 
         return call
 
 
-LAUNCHED: dict[str, int] = {}
-"""How often each kernel was launched."""
+LAUNCHED = Counter[tuple[str, str, str]]()
+"""How often each kernel was launched, by its file, its name and what ``real`` is."""
 
 
 def asarray(value: Any, dtype: Any = None, **options: Any) -> ndarray:

@@ -184,6 +184,9 @@ class Pool:
     def free_bytes(self) -> int:
         return 0
 
+    def used_bytes(self) -> int:
+        return sum(owner.nbytes for owner in _owners.values())
+
     def malloc(self, size: int) -> Any:
         raise NotImplementedError("arrays of the stand-in only ask whose malloc it is")
 

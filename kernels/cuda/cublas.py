@@ -57,7 +57,7 @@ def _product(a: Array, b: Array, tf32: bool) -> Array:
         *(transpose_b, transpose_a, N, M, L, _number(1, kind)),
         *(_address(b), DATA[kind], ldb, _address(a), DATA[kind], lda),
         *(_number(0, kind), _address(c), DATA[kind], N),
-        COMPUTE_TF32 if tf32 and kind == "f" else COMPUTE[kind],
+        COMPUTE_TF32 if tf32 else COMPUTE[kind],
         ON_TENSOR_CORES if has_tensor_cores() else ALGORITHM,
     )
     return c

@@ -9,7 +9,8 @@ import cupy
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.gpu import tf32_allowed
+from tinycnn.gpu import is_capturing, tf32_allowed
+from tinycnn.kernels.cuda import cublas
 from tinycnn.kernels.cuda.device import explained, has_tensor_cores
 
 FLOAT32, TF32 = 1, 7  # CuPy's COMPUTE_TYPE_DEFAULT and COMPUTE_TYPE_TF32
@@ -17,7 +18,10 @@ FLOAT32, TF32 = 1, 7  # CuPy's COMPUTE_TYPE_DEFAULT and COMPUTE_TYPE_TF32
 
 def matmul(a: Array, b: Array, tf32: bool = True) -> Array:
     """A · B, batch by batch: (…, M, L), (…, L, N) -> (…, M, N); never in TF32 where that is said."""
-    with explained(), _compute_type(tf32 and tf32_allowed(a.dtype) and has_tensor_cores()):
+    tf32 = tf32 and tf32_allowed(a.dtype) and has_tensor_cores()
+    if is_capturing():
+        return cublas.matmul(a, b, tf32)
+    with explained(), _compute_type(tf32):
         return cupy.matmul(a, b)
 
 

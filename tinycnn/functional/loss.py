@@ -12,6 +12,7 @@ from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.functional.arithmetic import mul
 from tinycnn.functional.reduction import mean, sum
+from tinycnn.gpu import is_capturing
 from tinycnn.tensor import Tensor, as_tensor
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -139,6 +140,10 @@ def cross_entropy(
     kernels_for((logits.data, labels, weights))  # refuses arrays of two sides
     counted = labels != ignore_index
     labels = np.where(counted, labels, 0)
+    if is_capturing():  # a graph can refuse nothing, so there a target that is no class makes the loss NaN
+        is_class = (labels >= 0) & (labels < C)
+        labels = np.where(is_class, labels, 0)
+        counted = np.where(is_class, counted.astype(logits.dtype), logits.dtype.type(np.nan))
     label_weights = weights[labels] * counted  # (N, …)
     q = np.zeros_like(logits.data)
     np.put_along_axis(q, np.expand_dims(labels, 1), np.expand_dims((1 - label_smoothing) * label_weights, 1), axis=1)
@@ -146,7 +151,7 @@ def cross_entropy(
         smooth = (label_smoothing / C) * weights.reshape(1, C, *(1,) * (logits.ndim - 2))
         q += smooth * np.expand_dims(counted, 1)
     if reduction == "mean":
-        if not label_weights.any():
+        if not is_capturing() and not label_weights.any():
             raise ValueError(f'{name}: {_emptiness(counted, ignore_index)}, so there is no mean; reduction="sum" is 0')
         q /= label_weights.sum()
     losses = CrossEntropy(q)(logits)
@@ -306,7 +311,7 @@ def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> Array:
         raise ValueError(f"{name} with logits {shape} expected targets {expected}, got {labels.shape}{hint}")
     labels = labels.astype(np.int64, copy=False)
     wrong = ((labels < 0) | (labels >= shape[1])) & (labels != ignore_index)
-    if wrong.any():
+    if not is_capturing() and wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = where[0] if len(where) == 1 else where
         raise ValueError(

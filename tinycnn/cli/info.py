@@ -10,15 +10,17 @@ from tinycnn import tuning
 from tinycnn.backend import algorithm_table, available_backends, load_kernels
 from tinycnn.cli.status import DONE
 from tinycnn.data import data_directory
+from tinycnn.gpu import problem
 from tinycnn.threads import cores
 from tinycnn.training.environment import environment
+from tinycnn.wording import readable_bytes
 
 OPTIONAL = ("numba", "cupy", "matplotlib", "PIL", "pooch", "jinja2")  # modules: CuPy's package has many names
 PASSES = ("_forward", "_backward")
 
 
 def info(*, json: bool = False) -> int:
-    """Show versions, the BLAS and its threads, the backends, which of them has which kernel, and any tuned table.
+    """Show versions, the BLAS and its threads, the GPU, the backends, who has which kernel, and any tuned table.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def info(*, json: bool = False) -> int:
     kernels, tuned = _kernels(), _tuned()
     for name, value in surroundings.items():
         print(f"{name:10} {value}")
+    gpu = _gpu()
+    print("gpu       ", _told(gpu) if gpu else f"none: {problem()}")
     counts = [f"{count} passes for {where}" for where, count in tuned["stored"].items()]
     print("tuned     ", f"{', '.join(counts) or 'nothing for this machine'}, in {tuned['path']}")
     print("optional  ", ", ".join(f"{name} {found or 'not installed'}" for name, found in optional.items()))
@@ -41,9 +45,29 @@ def info(*, json: bool = False) -> int:
         marks = [("yes" if name in having else "numpy's").ljust(len(name)) for name in backends]
         print(f"{kernel:{width}}  {'  '.join(marks)}".rstrip())
     if json:
-        found = {"tuned": tuned, "optional": optional, "backends": backends, "kernels": kernels}
+        found = {
+            "gpu": gpu,
+            "gpu_problem": problem() or None,
+            "tuned": tuned,
+            "optional": optional,
+            "backends": backends,
+            "kernels": kernels,
+        }
         print(json_format.dumps(surroundings | found))
     return DONE
+
+
+def _gpu() -> dict[str, Any] | None:
+    """What `tinycnn.kernels.cuda.device.facts` says, where there is a GPU."""
+    if problem():
+        return None
+    from tinycnn.kernels.cuda import device
+
+    return device.facts()
+
+
+def _told(gpu: dict[str, Any]) -> str:
+    return f"{gpu['name']}, {readable_bytes(gpu['memory'])}, driver for CUDA {gpu['driver']}, CuPy {gpu['cupy']}"
 
 
 def _tuned() -> dict[str, Any]:

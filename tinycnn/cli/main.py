@@ -21,6 +21,7 @@ from tinycnn.cli.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, PIPE_CLOSED
 from tinycnn.cli.summary import summary
 from tinycnn.cli.train import train
 from tinycnn.training import Diverged
+from tinycnn.training.batches import NotEnoughMemory
 from tinycnn.version import __version__
 
 DEBUG = "--debug"
@@ -88,7 +89,7 @@ def _give_up_output() -> None:
 def _sentence(error: BaseException | str) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument {(error.unused_tokens or ['?'])[0]!r}; see --help"
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) and not isinstance(error, NotEnoughMemory):
         return f"not enough memory ({error or 'none is left'}): a smaller batch or model needs less"
     if isinstance(error, OSError) and error.strerror:
         if error.filename is None:  # files are named by those who open them

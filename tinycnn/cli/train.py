@@ -36,6 +36,8 @@ def train(
     backend: str | None = None,
     algorithm: str | None = None,
     threads: Whole | None = None,
+    tf32: bool | None = None,
+    cuda_graph: bool | None = None,
     json: bool = False,
 ) -> int:
     """Train a model, test it, and write a report.
@@ -52,7 +54,7 @@ def train(
     out
         Folder of the run; the next free one below runs/ where not given.
     resume
-        Folder of a run to go on with.
+        Folder of a run to go on with; on another --backend, if you like.
     epochs
         How often each image is seen.
     batch_size
@@ -72,11 +74,16 @@ def train(
     seed
         Of first weights, order and all other random choices.
     backend
-        Kernels to run on; see tinycnn info.
+        Kernels to run on: numpy, numba, or cupy for a GPU; see tinycnn info.
     algorithm
-        Of the convolutions: auto (by layer and pass; see tinycnn bench tune), direct, im2col, winograd or fft.
+        Of the convolutions: auto (by layer and pass; see tinycnn bench tune), direct, im2col, winograd, fft, or on a
+        GPU implicit_gemm.
     threads
         Of the matrix products.
+    tf32
+        Let a GPU round the factors of products to 10 bits of mantissa, which is several times as fast.
+    cuda_graph
+        Let a GPU repeat a recorded step by itself, for small models without dropout.
     json
         Print the result as one JSON object on the last line.
     """
@@ -93,14 +100,16 @@ def train(
         "backend": backend,
         "algorithm": algorithm,
         "threads": threads,
+        "tf32": tf32,
+        "cuda_graph": cuda_graph,
     }
     if resume is None:
         run = Run.start(
             Recipe.of("lenet5" if model is None else model, "digits" if data is None else data, **chosen), out
         )
     else:
-        _refuse_more({"the model": model, "data": data, "out": out} | chosen)
-        run = Run.resume(resume)
+        _refuse_more({"the model": model, "data": data, "out": out} | chosen | {"backend": None})
+        run = Run.resume(resume, backend)
     _introduce(run)
     try:
         return _train_and_test(run, json)
@@ -144,7 +153,7 @@ def _refuse_more(chosen: dict[str, Any]) -> None:
     given = [name for name, value in chosen.items() if value is not None]
     if given:
         name = given[0] if given[0].startswith("the") else f"--{given[0].replace('_', '-')}"
-        raise ValueError(f"--resume goes on with a run as it was started: leave out {name}")
+        raise ValueError(f"--resume goes on with a run as it was started, but for --backend: leave out {name}")
 
 
 class _Interrupt(Callback):

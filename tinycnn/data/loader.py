@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn import checks
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, is_array, is_cupy
 from tinycnn.data.transforms import Transform
 from tinycnn.random import Purpose, stream
 
@@ -17,7 +17,7 @@ AHEAD = 2  # batches a worker has ready: one to hand over, one in the making
 
 
 class DataLoader:
-    """Images and labels in batches.
+    """Images and labels in batches, in main memory: who computes on a GPU copies each there while it needs the last.
 
     What a batch holds depends on the seed, the epoch and its number alone, and a random change of an image on the seed,
     the epoch and the image's index: neither on the number of workers nor on what ran before.
@@ -44,7 +44,7 @@ class DataLoader:
     Raises
     ------
     ValueError, TypeError
-        For no images, images and labels of different lengths, or a number outside its range.
+        For no images, images and labels of different lengths, arrays on the GPU, or a number outside its range.
 
     Examples
     --------
@@ -70,6 +70,8 @@ class DataLoader:
         drop_last: bool = False,
         workers: int = 1,
     ):
+        if is_cupy(images) or is_cupy(labels):
+            raise TypeError("DataLoader keeps images and labels in main memory: pass images.get() and labels.get()")
         self.images, self.labels = images if is_array(images) else np.asarray(images), np.asarray(labels)
         if 0 in (self.images.ndim, self.labels.ndim) or len(self.images) != len(self.labels):
             raise ValueError(

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, is_array, to_numpy
 from tinycnn.nn import Module
 from tinycnn.random import default_generator
 from tinycnn.storage import load_arrays, save_arrays
 from tinycnn.training.environment import environment
-from tinycnn.training.recipe import Recipe
+from tinycnn.training.recipe import LATER, Recipe
 from tinycnn.version import __version__
 
 KIND = "checkpoint"
@@ -21,7 +21,7 @@ GROUPS = ("model", "optimizer")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """What a checkpoint file holds. Its arrays are in main memory, wherever they were when it was saved.
 
     Attributes
     ----------
@@ -44,7 +44,9 @@ class Checkpoint:
     notes: dict[str, Any]
 
     def build(self) -> Module:
-        """The model with its weights, in ``eval`` mode; it takes no random numbers from a training that goes on later.
+        """The model with its weights, in main memory and ``eval`` mode.
+
+        It takes no random numbers from a training that goes on later.
 
         Raises
         ------
@@ -52,7 +54,7 @@ class Checkpoint:
             When the weights are not of the model that the recipe names.
         """
         calls = default_generator.calls
-        model = self.recipe.architecture.build(num_classes=len(self.recipe.data_set.classes))
+        model = self.recipe.build()
         default_generator.calls = calls
         try:
             model.load_state_dict(self.weights)
@@ -114,6 +116,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _recipe(path: Path, parts: Any) -> Recipe:
+    if isinstance(parts, dict):
+        parts = LATER | parts
     names = {field.name for field in fields(Recipe)}
     given = set(parts) if isinstance(parts, dict) else set[str]()
     if given != names:
@@ -136,6 +140,8 @@ def _save(
     state: Mapping[str, Any] | None,
     notes: Mapping[str, Any],
 ) -> None:
-    arrays = {f"{group}/{name}": array for group, members in groups.items() for name, array in members.items()}
+    arrays = {
+        f"{group}/{name}": to_numpy(array) for group, members in groups.items() for name, array in members.items()
+    }
     notes = {"environment": environment(), **notes}
     save_arrays(path, arrays, {"kind": KIND, "recipe": recipe.as_dict(), "state": state, "notes": notes})

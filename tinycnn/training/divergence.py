@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, is_array
+from tinycnn.arrays import Array, is_array, to_numpy
 from tinycnn.function import no_grad
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
@@ -28,7 +28,7 @@ def first_cause(model: Module, batches: Iterable[Array]) -> str:
     model
         Run in the mode that it is in.
     batches
-        Images, as the model takes them.
+        Images, as the model takes them, on its side.
 
     Returns
     -------
@@ -41,13 +41,21 @@ def first_cause(model: Module, batches: Iterable[Array]) -> str:
         for name, module in model.named_modules():
             stack.enter_context(module.register_forward_hook(search.hook(name)))
         for images in batches:
-            if not np.isfinite(images).all():
-                image = int(np.argwhere(~np.isfinite(images))[0][0])
-                return f"the batch itself holds {_kind(images)}, first in image {image}: look at the data"
+            if fault := fault_in_batch(images):
+                return fault
             model(images)
             if search.cause:
                 return search.cause
     return f"all outputs are finite, at last {search.last}, so it arose in the loss: where they are large, {ADVICE}"
+
+
+def fault_in_batch(images: Array) -> str | None:
+    """The first image that is not finite, in words, or None."""
+    finite = to_numpy(np.isfinite(images))
+    if finite.all():
+        return None
+    image = int(np.argwhere(~finite)[0][0])
+    return f"the batch itself holds {_kind(images)}, first in image {image}: look at the data"
 
 
 def fault_in_state(model: Module) -> str | None:

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 import tinycnn.functional as F
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, to_numpy
 from tinycnn.data import DataLoader
 from tinycnn.function import no_grad
 from tinycnn.nn import Module, evaluating
 from tinycnn.tensor import Tensor
+from tinycnn.training.batches import on_side_of, room_for
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says of every image of a data set.
+    """What a model says of every image of a data set, in main memory wherever the model is.
 
     Attributes
     ----------
@@ -69,6 +70,8 @@ def evaluate(model: Module, loader: DataLoader) -> Evaluation:
     ------
     ValueError
         For a loader that shuffles or drops a last batch: what is told of image i would be told of another.
+    MemoryError
+        When a batch needs more memory than there is.
 
     Examples
     --------
@@ -83,11 +86,12 @@ def evaluate(model: Module, loader: DataLoader) -> Evaluation:
         raise ValueError("evaluate takes every image in its order: make the loader without shuffle and drop_last")
     total, labels, probabilities = 0.0, [], []
     with no_grad(), evaluating(model):
-        for images, targets in loader.batches(0):
-            outputs = model(images)
-            total += loss_of(model)(outputs, targets).item() * len(targets)
-            labels.append(targets)
-            probabilities.append(F.softmax(logits_of(model, outputs)).data)
+        for images, targets in on_side_of(model, loader.batches(0)):
+            with room_for(images, "a loader with batch_size={half}"):
+                outputs = model(images)
+                total += loss_of(model)(outputs, targets).item() * len(targets)
+                labels.append(to_numpy(targets))
+                probabilities.append(to_numpy(F.softmax(logits_of(model, outputs)).data))
     right = np.concatenate(labels).astype(np.int64)
     return Evaluation(total / len(right), right, np.concatenate(probabilities))
 

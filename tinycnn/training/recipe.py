@@ -7,7 +7,7 @@ their papers, and those for Fashion-MNIST follow MNIST's: neither was trained to
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import inf
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +18,7 @@ from tinycnn.backend import ALGORITHMS, current_backend
 from tinycnn.choices import look_up
 from tinycnn.data import DATA_SETS, DataSet
 from tinycnn.models import Architecture, architecture
+from tinycnn.nn import Module
 from tinycnn.threads import MOST, cores
 
 DEFAULTS: dict[str, Any] = {
@@ -33,8 +34,13 @@ DEFAULTS: dict[str, Any] = {
     "backend": current_backend(),
     "algorithm": "auto",
     "threads": 1,
+    "tf32": False,
+    "cuda_graph": False,
 }
 """Where nothing else is said: chosen for LeNet-5 on MNIST."""
+
+LATER: dict[str, Any] = {"tf32": False, "cuda_graph": False}
+"""Choices that recipes did not always have, and what was done then."""
 
 FEW_IMAGES: dict[str, Any] = {"epochs": 30, "batch_size": 32, "validation": 0.1, "augment": True}
 
@@ -64,6 +70,8 @@ NUMBERS: dict[str, tuple[type, Callable[[Any], bool], str]] = {
         lambda value: 1 <= value <= MOST,
         f"a whole number from 1 to {MOST}; more than there are cores does not help",
     ),
+    "tf32": (bool, lambda value: True, "True or False"),
+    "cuda_graph": (bool, lambda value: True, "True or False"),
 }
 """Of what kind the fields that are no names must be, what else must hold for them, and both in words."""
 
@@ -88,6 +96,8 @@ class Recipe:
         Of first weights, order, augmentation, dropout and the choice of the held-out images.
     backend, algorithm, threads
         As for `tinycnn.use_backend`, `tinycnn.use_algorithm` and `tinycnn.set_num_threads`.
+    tf32, cuda_graph
+        On a GPU, as for `tinycnn.allow_tf32` and `Trainer`.
 
     Raises
     ------
@@ -109,6 +119,8 @@ class Recipe:
     backend: str
     algorithm: str
     threads: int
+    tf32: bool
+    cuda_graph: bool
 
     def __post_init__(self) -> None:
         for name in ("model", "data", "backend", "algorithm"):
@@ -124,6 +136,8 @@ class Recipe:
             object.__setattr__(self, name, kind(value))  # a number of NumPy's would not go into JSON
         if self.patience and not self.validation:
             raise ValueError("patience needs held-out images to watch: give validation a part above 0")
+        if self.cuda_graph and self.backend != "cupy":
+            raise ValueError(f"cuda_graph is for a GPU, and the backend is {self.backend}: choose backend cupy as well")
 
     @property
     def architecture(self) -> Architecture:
@@ -134,6 +148,14 @@ class Recipe:
     def data_set(self) -> DataSet:
         """The data set."""
         return DATA_SETS[self.data]
+
+    def build(self) -> Module:
+        """A new model, in main memory on every backend."""
+        return self.architecture.build(num_classes=len(self.data_set.classes)).to("numpy")
+
+    def on(self, backend: str) -> Recipe:
+        """The same on another backend; without a graph where there is no GPU to repeat it."""
+        return replace(self, backend=backend, cuda_graph=self.cuda_graph and backend == "cupy")
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""

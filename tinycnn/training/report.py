@@ -42,6 +42,8 @@ MEANINGS = {
     "backend": "which kernels ran",
     "algorithm": "how convolutions were computed",
     "threads": "of the matrix products",
+    "tf32": "whether a GPU may round the factors of products to 10 bits of mantissa",
+    "cuda_graph": "whether a GPU repeats a recorded step by itself",
 }
 """What the report says of each choice of a recipe."""
 

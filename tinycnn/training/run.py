@@ -9,10 +9,12 @@ moment, also while it saves, goes on from the last checkpoint and ends as if not
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from shlex import quote
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from tinycnn.arrays import Array
 from tinycnn.backend import convolution, load_kernels, require_algorithm, use_algorithm, use_backend
 from tinycnn.data import DataLoader
 from tinycnn.data.sets import hold_out
+from tinycnn.gpu import allow_tf32
 from tinycnn.inspect.convolutions import convolutions
 from tinycnn.nn import Module
 from tinycnn.optim import SGD, CosineAnnealingLR
@@ -54,8 +57,8 @@ EVALUATION_BATCH = 250  # images: LeNet-5 over MNIST's 10,000 takes 0.92 s; 1.15
 class Run:
     """A recipe, its data, model and optimiser, and the folder that all of it is kept in.
 
-    Make one with `start` or `resume`. Backend, algorithm, threads and seed are set for the whole process, so train one
-    run at a time.
+    Make one with `start` or `resume`. Backend, algorithm, threads, TF32 and seed are set for the whole process, so
+    train one run at a time.
 
     Attributes
     ----------
@@ -79,14 +82,20 @@ class Run:
             require_algorithm(load_kernels(recipe.backend), recipe.algorithm)
         set_num_threads(min(recipe.threads, cores()))
         manual_seed(recipe.seed)
-        model = recipe.architecture.build(num_classes=len(recipe.data_set.classes))
+        model = recipe.build()
         if recipe.algorithm != "auto":
             _require_that_it_can_run(recipe, model)
         use_algorithm(recipe.algorithm)
+        allow_tf32(recipe.tf32)
+        model.to(recipe.backend)
         optimizer = SGD(model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
         stopping = [EarlyStopping(recipe.patience)] if recipe.patience else []
         self.trainer = Trainer(
-            model, optimizer, CosineAnnealingLR(optimizer, recipe.epochs), [*stopping, _Saving(self)]
+            model,
+            optimizer,
+            CosineAnnealingLR(optimizer, recipe.epochs),
+            [*stopping, _Saving(self)],
+            cuda_graph=recipe.cuda_graph,
         )
         self._read_data()
 
@@ -126,8 +135,15 @@ class Run:
                     return run
 
     @classmethod
-    def resume(cls, folder: str | Path) -> Run:
+    def resume(cls, folder: str | Path, backend: str | None = None) -> Run:
         """Go on with the run in ``folder``.
+
+        Parameters
+        ----------
+        folder
+            Of the run.
+        backend
+            Another one than it was started on; None for the same.
 
         Raises
         ------
@@ -153,15 +169,17 @@ class Run:
             checkpoint = load_checkpoint(last)
             if checkpoint.state is None:
                 raise ValueError(f"{last} holds a model alone, no state of a training to go on from")
-            run = cls(folder, checkpoint.recipe)
+            before = checkpoint.recipe
+            recipe = before if backend is None else before.on(backend)
+            run = cls(folder, recipe)
             run._lock = lock
             try:
                 run.trainer.load_state_dict(checkpoint.state)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{last} does not fit its recipe, {checkpoint.recipe.model}: {error}") from None
+                raise ValueError(f"{last} does not fit its recipe, {recipe.model}: {error}") from None
             if run.trainer.history:
                 run._best()
-            run.changes = differences(checkpoint.notes["environment"], environment())
+            run.changes = _changes(before.backend, checkpoint.notes["environment"], recipe.backend)
             with run._saving():
                 for leftover in folder.glob(f".*{PARTIAL}"):
                     leftover.unlink()
@@ -206,7 +224,7 @@ class Run:
             When the file of the best model is of another run.
         """
         checkpoint = self._best()
-        result = evaluate(checkpoint.build(), self.test_data)
+        result = evaluate(checkpoint.build().to(self.recipe.backend), self.test_data)
         self.write_metrics({"test_loss": result.loss, "test_accuracy": result.accuracy})
         return checkpoint, result
 
@@ -237,7 +255,8 @@ class Run:
         row, history = best.notes.get("row", {}), self.trainer.history
         epoch = row.get("epoch", 0)
         known = 0 < epoch <= len(history) and history[epoch - 1]["loss"] == row["loss"]
-        if best.recipe != self.recipe or not (known or epoch == len(history) + 1):  # killed before it was written down
+        is_same = best.recipe.on("numpy") == self.recipe.on("numpy")  # wherever it was trained
+        if not is_same or not (known or epoch == len(history) + 1):  # killed before it was written down
             raise ValueError(
                 f"{best.path} is not this run's best model: put that back, or use the last one, {self.folder / LAST}"
             )
@@ -330,6 +349,15 @@ def _require_that_it_can_run(recipe: Recipe, model: Module) -> None:
             convolution(load_kernels(recipe.backend), recipe.algorithm, "forward", geometry)
         except ValueError as error:
             raise ValueError(f"layer {layer} of {recipe.model}: {error}") from None
+
+
+def _changes(backend: str, surroundings: Mapping[str, Any], new_backend: str) -> list[str]:
+    """What differs now from what a run was saved with, in words."""
+    now = environment()
+    if backend == new_backend:
+        return differences(surroundings, now)
+    common = {name: now[name] for name in now if name in surroundings}  # a GPU is told only where it computes
+    return [f"backend was {backend} and is {new_backend}", *differences(surroundings, common)]
 
 
 def loader_for_test(recipe: Recipe) -> DataLoader:

@@ -29,6 +29,7 @@
 #include <ucontext.h>
 #endif
 
+#define TINYCNN_EMULATION
 #define __global__
 #define __device__
 #define __constant__ static const

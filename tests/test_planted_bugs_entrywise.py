@@ -160,7 +160,7 @@ ARITHMETIC = [
         "functional.arithmetic:Pow.backward", "np.where(b == 0, 0, b * a ** np.where(b == 0, 1, b - 1))",
         "b * a ** (b - 1)", arithmetic.test_the_power_zero_is_one_with_gradient_zero_even_at_zero),
     Bug("numbers that widen",
-        "tensor:as_tensor", 'like.dtype.kind == "f"', "False",
+        "arrays:array_like", 'like.dtype.kind == "f"', "False",
         arithmetic.test_a_number_on_either_side_gives_the_right_value_and_never_widens,
         ("mul", np.float64(0.5), np.float32)),
 ]

@@ -39,7 +39,7 @@ from tinycnn.arrays import Array
 from tinycnn.kernels.cuda.source import FOLDER, kernels_in
 from tinycnn.storage import replace, user_cache
 
-HEADER = FOLDER / "emulation.h"
+HEADERS = FOLDER / "intrinsics.h", FOLDER / "emulation.h"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fsanitize-sections=emulated_shared")
 FLAGS = ("-std=c++20", "-O1", "-g", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra")
 SANITIZE = "TINYCNN_EMULATE_SANITIZE"  # environment variable that `sanitized_environment` sets
@@ -260,7 +260,7 @@ def _as_cpp(code: str, kernels: Sequence[str]) -> str:
         f"{{ return emulation::run_kernel(kernels::{name}, launch, arguments, sizes, given); }}"
         for name in kernels
     )
-    parts = ('#include "emulation.h"', "namespace kernels {", '#line 1 "kernel.cu"', body, "}", *entries, "")
+    parts = ('#include "intrinsics.h"', "namespace kernels {", '#line 1 "kernel.cu"', body, "}", *entries, "")
     return "\n".join(parts)
 
 
@@ -268,7 +268,7 @@ def _as_cpp(code: str, kernels: Sequence[str]) -> str:
 def _compiled(code: str, sanitized: bool) -> Path:
     """The library made of a text, from the user's cache where it has been made before."""
     flags = (*FLAGS, *(SANITIZERS if sanitized else ()))
-    made_of = "\0".join((code, HEADER.read_text(), *flags, _gxx("-dumpfullversion")))
+    made_of = "\0".join((code, *(header.read_text() for header in HEADERS), *flags, _gxx("-dumpfullversion")))
     library = user_cache() / "emulated" / f"{sha256(made_of.encode()).hexdigest()[:32]}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -156,17 +156,26 @@ def fast_size(least: int) -> int:
 def spectra(planes: Array, rows: Places, columns: Places, sizes: Pair) -> Array:
     """Place planes in their frames and transform them: (..., h, w) -> (F, ...), F = L1·(L2//2 + 1)."""
     framed = np.zeros_like(planes, shape=(*planes.shape[:-2], *sizes))
-    framed[..., rows.positions[:, None], columns.positions] = planes[..., rows.entries[:, None], columns.entries]
+    in_planes, in_frame = crossings(rows, columns, planes)
+    framed[in_frame] = planes[in_planes]
     half = np.fft.rfft2(framed)  # (..., L1, L2//2 + 1): planes are real, so the other half are conjugates
     half = half.reshape(*planes.shape[:-2], sizes[0] * (sizes[1] // 2 + 1))  # -> (..., F)
-    return np.ascontiguousarray(np.moveaxis(half, -1, 0))  # matrices in the last axes, as the products want them
+    half = np.moveaxis(half, -1, 0)  # matrices in the last axes, as the products want them
+    return np.ascontiguousarray(half, like=half)
 
 
 def put(planes: Array, spectrum: Array, rows: Places, columns: Places, sizes: Pair) -> None:
     """Transform back and read planes off their places: (F, ...) -> (..., h, w)."""
     half = np.moveaxis(spectrum, 0, -1)  # (F, ...) -> (..., F)
     framed = np.fft.irfft2(half.reshape(*half.shape[:-1], sizes[0], sizes[1] // 2 + 1), sizes)  # (..., L1, L2)
-    planes[..., rows.entries[:, None], columns.entries] = framed[..., rows.positions[:, None], columns.positions]
+    in_planes, in_frame = crossings(rows, columns, planes)
+    planes[in_planes] = framed[in_frame]
+
+
+def crossings(rows: Places, columns: Places, like: Array) -> Iterator[tuple[Any, ...]]:
+    """Index the cells where rows and columns cross: in the array, then in its frame; on the device of ``like``."""
+    pairs = zip(rows, columns, strict=True)  # of entries, of positions
+    return ((..., np.asarray(down, like=like)[:, None], np.asarray(across, like=like)) for down, across in pairs)
 
 
 def by_group(array: Array, groups: int, axis: int = 1) -> Array:

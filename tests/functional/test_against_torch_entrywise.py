@@ -10,7 +10,7 @@ from tests.backends import to_backend
 from tests.cases import all_apart, away_from_zero, examples, layouts, normal, seeds, shapes
 from tests.functional.test_arithmetic import broadcastable
 from tests.functional.test_linear import factors
-from tests.functional.test_loss import REDUCTIONS, classifications
+from tests.functional.test_loss import REDUCTIONS, classifications, cross_entropy
 from tests.functional.test_reduction import reductions
 from tests.functional.torch_witness import assert_like_torch
 from tests.oracles import oracle
@@ -55,10 +55,7 @@ def test_cross_entropy(case, reduction, layout):
         weight = None if options["weight"] is None else torch.tensor(options["weight"], dtype=x.dtype)
         return TF.cross_entropy(x, torch.tensor(targets), **{**options, "weight": weight}, reduction=reduction)
 
-    def ours(x):
-        return F.cross_entropy(x, targets, **options, reduction=reduction)
-
-    assert_like_torch(ours, theirs, logits, layout=layout)
+    assert_like_torch(cross_entropy(targets, **options, reduction=reduction), theirs, logits, layout=layout)
 
 
 def torch_bce(x, target, reduction):
@@ -183,8 +180,8 @@ def test_moving_entries(data, shape, layout, seed):
                 (lambda x: x.permute(*order), lambda x: x.permute(*order)),
                 (lambda x: tc.cat([x, 2 * x], dim), lambda x: torch.cat([x, 2 * x], dim)),
                 (lambda x: F.pad(x, widths, 0.5), lambda x: TF.pad(x, widths, value=0.5)),
-                (lambda x: x[rows], lambda x: x[torch.tensor(rows)]),
-                (lambda x: x[mask], lambda x: x[torch.tensor(mask)]),
+                (lambda x: x[to_backend(rows)], lambda x: x[torch.tensor(rows)]),
+                (lambda x: x[to_backend(mask)], lambda x: x[torch.tensor(mask)]),
                 (lambda x: x[1:, ..., None], lambda x: x[1:, ..., None]),
                 (lambda x: x[..., ::2], lambda x: x[..., ::2]),
             )

@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 
 import tinycnn as tc
 import tinycnn.functional as F
-from tests.backends import assert_gradients_hold, every_algorithm, every_named_algorithm, run, running_backend
+from tests.backends import (
+    assert_gradients_hold,
+    every_algorithm,
+    every_named_algorithm,
+    run,
+    running_backend,
+    to_backend,
+    to_numpy,
+)
 from tests.cases import ConvCase, conv_cases, examples, laid_out, normal
 from tests.functional.test_convolution import EVERYDAY, STRIDED, unless_refused
 from tests.fusing import assert_same_bits, fusing, one_after_the_other
+from tinycnn.arrays import is_array
 from tinycnn.backend import Kernels, kernels_for, load_kernels
 from tinycnn.functional import fused as functions
 from tinycnn.functional.fused import Pool
@@ -40,6 +49,11 @@ def fused(*operands, pool: Pool | None = None, **options) -> tc.Tensor:
     y = functions.conv2d_relu(*operands, pool=pool, **options)
     assert y is not None, "not fused"
     return y
+
+
+def everyday() -> list[tc.Tensor]:
+    """Operands of the everyday convolution, where the running backend computes."""
+    return [tc.Tensor(to_backend(array), requires_grad=True) for array in EVERYDAY.arrays()]
 
 
 @dataclass(frozen=True)
@@ -195,12 +209,12 @@ def test_the_kernel_is_convolution_then_relu_bit_for_bit(backend, algorithm, dty
     module = getattr(kernels, f"conv_{algorithm}")
     refusal = getattr(module, "refusal", lambda geometry: "")
     for case in (case for case in (EVERYDAY, STRIDED) if not refusal(case.geometry)):
-        x, weight, bias = case.arrays(dtype)
-        for b in (bias, np.array([-0.0, 0.0, np.nan, np.inf, -np.inf, -1.0], dtype), None):
+        x, weight, bias = map(to_backend, case.arrays(dtype))
+        for b in (bias, to_backend(np.array([-0.0, 0.0, np.nan, np.inf, -np.inf, -1.0], dtype)), None):
             for w in (weight, 0 * np.abs(weight)):
                 with np.errstate(all="ignore"):
-                    plain = one_after_the_other(kernels, module)(-np.abs(x), w, b, case.geometry)
-                    found = module.forward_relu(-np.abs(x), w, b, case.geometry)
+                    plain = to_numpy(one_after_the_other(kernels, module)(-np.abs(x), w, b, case.geometry))
+                    found = to_numpy(module.forward_relu(-np.abs(x), w, b, case.geometry))
                 np.testing.assert_array_equal(found, plain)
                 assert found.tobytes() == plain.tobytes(), "a zero has another sign"
 
@@ -210,7 +224,7 @@ def test_the_kernel_is_convolution_then_relu_bit_for_bit(backend, algorithm, dty
 
 def running_kernels() -> Kernels:
     """The kernels that the arrays of these tests run on."""
-    return kernels_for([np.zeros(1)])
+    return kernels_for([to_backend(np.zeros(1))])
 
 
 def recorded(monkeypatch) -> list[tuple[str, str]]:
@@ -246,17 +260,18 @@ def test_auto_fuses_the_algorithm_that_it_chooses_for_forward(monkeypatch):
     run(lambda *t: fused(*t, pool=POOL), x, weight, bias)
     assert ran == ["im2col"]
     monkeypatch.delattr(kernels.conv_im2col, "forward_relu")
-    assert functions.conv2d_relu(x, weight, bias) is None
-    assert functions.conv2d_relu(x, weight, bias, algorithm="direct") is not None
+    there = [to_backend(array) for array in (x, weight, bias)]
+    assert functions.conv2d_relu(*there) is None
+    assert functions.conv2d_relu(*there, algorithm="direct") is not None
 
 
 def test_numbers_of_another_size_fuse_where_numpys_kernels_do(backend, monkeypatch):
     monkeypatch.undo()
-    x, weight, bias = EVERYDAY.arrays(np.float16)
+    halves = [to_backend(array) for array in EVERYDAY.arrays(np.float16)]
     with fusing("numpy"):
-        assert fused(x, weight, bias).dtype == np.float16
+        assert fused(*halves).dtype == np.float16
     if backend != "numpy":
-        assert functions.conv2d_relu(x, weight, bias) is None
+        assert functions.conv2d_relu(*halves) is None
 
 
 @pytest.mark.parametrize(
@@ -271,7 +286,8 @@ def test_numbers_of_another_size_fuse_where_numpys_kernels_do(backend, monkeypat
 @pytest.mark.parametrize("pool", [None, POOL], ids=["no pool", "pool"])
 def test_only_the_gradients_that_are_asked_for_are_computed(monkeypatch, pool, needs, phases):
     asked = recorded(monkeypatch)
-    tensors = [tc.Tensor(array, requires_grad=need) for array, need in zip(EVERYDAY.arrays(), needs, strict=True)]
+    arrays = map(to_backend, EVERYDAY.arrays())
+    tensors = [tc.Tensor(array, requires_grad=need) for array, need in zip(arrays, needs, strict=True)]
     fused(*tensors, pool=pool).sum().backward()
     assert [phase for _, phase in asked] == phases
     assert [tensor.grad is not None for tensor in tensors] == list(needs)
@@ -318,14 +334,14 @@ def test_no_array_of_the_convolutions_size_outlives_forward_where_pooling_follow
         return y
 
     monkeypatch.setattr(module, "forward_relu", noted)
-    y = fused(*[tc.Tensor(array, requires_grad=True) for array in EVERYDAY.arrays()], pool=pool, algorithm="direct")
+    y = fused(*everyday(), pool=pool, algorithm="direct")
     (large,) = made
     assert (large() is None) == (pool is not None)
-    kept = {name: value.shape for name, value in vars(y.creator).items() if isinstance(value, np.ndarray)}
+    kept = {name: value.shape for name, value in vars(y.creator).items() if is_array(value)}
     rest = {"y": y.shape} if pool is None else {"pooled": y.shape, "winner": y.shape}
     assert kept == {"x": (2, 4, 9, 7), "weight": (6, 4, 3, 3), **rest}
     if pool is not None:
-        assert y.creator.winner.dtype == np.uint8
+        assert y.creator.winner.dtype == (np.int32 if running_backend() == "cupy" else np.uint8)
     y.sum().backward()
     del y
     assert large() is None
@@ -333,14 +349,14 @@ def test_no_array_of_the_convolutions_size_outlives_forward_where_pooling_follow
 
 @pytest.mark.parametrize("pool", [None, POOL], ids=["no pool", "pool"])
 def test_its_multiply_adds_are_the_convolutions(pool):
-    y = fused(*[tc.Tensor(array, requires_grad=True) for array in EVERYDAY.arrays()], pool=pool)
+    y = fused(*everyday(), pool=pool)
     assert y.creator.multiply_adds == 2 * 6 * 7 * 5 * 4 * 9
     assert y.creator.geometry == ConvCase(**{**vars(EVERYDAY), "padding": (0, 0, 0, 0)}).geometry
 
 
 @pytest.mark.parametrize("pool", [None, POOL], ids=["no pool", "pool"])
 def test_an_output_changed_in_place_is_seen(pool):
-    y = fused(*[tc.Tensor(array, requires_grad=True) for array in EVERYDAY.arrays()], pool=pool)
+    y = fused(*everyday(), pool=pool)
     y.data = y.data + 1
     with pytest.raises(RuntimeError, match=r"the output of Conv2dReLU\w* was changed in place"):
         y.sum().backward()

@@ -16,16 +16,22 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"  # the cupy backend on the CPU; .ci/run does so
+CUDA = os.environ.get("TINYCNN_TEST_CUDA", "")
+EMULATED = CUDA == "emulated"  # the cupy backend on the CPU; .ci/run does so
 
 if EMULATED:
     from tests import cupy_stand_in
 
     cupy_stand_in.install()
+elif CUDA == "unpooled":  # for compute-sanitizer: what lies beside an array on the GPU belongs to nobody
+    import cupy
+
+    cupy.cuda.set_allocator(None)
 
 COMMON = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, **COMMON)
 settings.register_profile("emulated", max_examples=25, **COMMON)  # where each takes long
+settings.register_profile("few", max_examples=3, **COMMON)  # where each takes very long
 settings.register_profile("full", max_examples=2000, **COMMON)
 settings.load_profile(os.environ.get("TINYCNN_TEST_PROFILE", "default"))
 
@@ -36,6 +42,9 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20260101)
 
 
+NEED_NO_GPU = ("test_cuda_compile.py", "test_cuda_emulation.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs on a GPU, where there is one: ``-m gpu`` then selects it."""
     from tinycnn import gpu
@@ -43,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not EMULATED and not gpu.problem():
         for item in items:
             parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-            if any(isinstance(value, str) and value == "cupy" for value in parameters):
+            on_cupy = any(isinstance(value, str) and value == "cupy" for value in parameters)
+            if on_cupy or (item.path.name.startswith("test_cuda_") and item.path.name not in NEED_NO_GPU):
                 item.add_marker("gpu")
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from tests import cupy_cublas
 from tests import cupy_streams as streams
-from tests.cupy_streams import CUDARuntimeError, capture, do, refuse_to_wait
+from tests.cupy_streams import LIMIT, CUDARuntimeError, OutOfMemoryError, capture, do, wait
 from tinycnn.kernels.cuda import emulate
 
 CALLED: set[tuple[str, frozenset[str]]] = set()
@@ -100,7 +100,7 @@ class ndarray:
 
     def get(self, out: Any = None) -> np.ndarray:
         """A copy in main memory."""
-        refuse_to_wait("get")
+        wait("get")
         if out is None:
             return self._host.copy(order="K")
         out[...] = self._host
@@ -111,21 +111,21 @@ class ndarray:
         assert isinstance(array, np.ndarray)
         assert (self.dtype, self.shape) == (array.dtype, array.shape)
         if stream is None:
-            refuse_to_wait("set")
+            wait("set")
             self._host[...] = array
             return
         assert streams.is_pinned(array), "from other memory a copy does not go on by itself"
         owner = self if self.base is None else self.base
         assert stream.waited >= owner.born, "the stream must wait until nothing is computed in this memory any more"
         memory = self._host
-        stream.copy(lambda: memory.__setitem__(..., array))
+        stream.ask(lambda: memory.__setitem__(..., array))
 
     def item(self, *args: int) -> Any:
-        refuse_to_wait("item")
+        wait("item")
         return self._host.item(*args)
 
     def tolist(self) -> Any:
-        refuse_to_wait("tolist")
+        wait("tolist")
         return self._host.tolist()
 
     def __array__(self, *args: Any, **options: Any) -> np.ndarray:
@@ -155,7 +155,7 @@ class ndarray:
 
     def __getitem__(self, index: Any) -> Any:
         if any(isinstance(i, ndarray) and i.dtype == bool for i in (index if isinstance(index, tuple) else (index,))):
-            refuse_to_wait("how many entries a mask selects")
+            wait("how many entries a mask selects")
         return _run(operator.getitem, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -169,7 +169,7 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        refuse_to_wait("bool")
+        wait("bool")
         return bool(self._host)
 
     def __int__(self) -> int:
@@ -182,7 +182,7 @@ class ndarray:
         return operator.index(self.item())
 
     def __repr__(self) -> str:
-        refuse_to_wait("repr")
+        wait("repr")
         return repr(self._host)
 
     __hash__ = None  # type: ignore[assignment]
@@ -253,7 +253,7 @@ def asarray(value: Any, dtype: Any = None, **options: Any) -> ndarray:
     if capture() is None:
         return ndarray(array)
     if array.ndim:
-        refuse_to_wait("a copy from main memory that the next launch would not find there")
+        wait("a copy from main memory that the next launch would not find there")
     made = empty((), array.dtype)
     made[...] = array[()]
     return made
@@ -261,19 +261,7 @@ def asarray(value: Any, dtype: Any = None, **options: Any) -> ndarray:
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     """Memory that holds NaN."""
-    if limit := LIMIT.get("bytes"):
-        asked = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if asked > limit:
-            raise OutOfMemoryError(f"Out of memory allocating {asked:,} bytes (allocated so far: 0 bytes).")
     return ndarray(_poisoned(np.empty(shape, dtype, order)))
-
-
-LIMIT: dict[str, int] = {}
-"""``bytes`` that one array may have, where set."""
-
-
-class OutOfMemoryError(MemoryError):
-    """CuPy's."""
 
 
 class CompileException(Exception):
@@ -288,8 +276,12 @@ def _cuda() -> Any:
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 13000,
         memGetInfo=lambda: (LIMIT.get("bytes", 1 << 30), 1 << 31),
-        deviceSynchronize=lambda: refuse_to_wait("deviceSynchronize"),
-        getDeviceProperties=lambda device: {"name": b"a stand-in for a GPU", "multiProcessorCount": 2},
+        deviceSynchronize=lambda: wait("deviceSynchronize"),
+        getDeviceProperties=lambda device: {
+            "name": b"a stand-in for a GPU",
+            "multiProcessorCount": 2,
+            "l2CacheSize": 1 << 20,
+        },
     )
     return types.SimpleNamespace(
         runtime=runtime,
@@ -297,6 +289,7 @@ def _cuda() -> Any:
         compiler=types.SimpleNamespace(CompileException=CompileException),
         Stream=streams.Stream,
         Event=streams.Event,
+        get_elapsed_time=streams.elapsed,
         MemoryPool=streams.Pool,
         using_allocator=streams.using_allocator,
         get_current_stream=streams.current_stream,
@@ -329,6 +322,8 @@ def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
     plain_args, plain_options = _in(args), _in(options)
 
     def run() -> Any:
+        if capture() is None:
+            streams.current_stream().catch_up()
         with np.errstate(all="ignore"):
             return function(*plain_args, **plain_options)
 
@@ -340,7 +335,7 @@ def _run(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
     if capturing is not None and (name in CUBLAS or (name == "einsum" and len(arrays) > 1)):
         raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
     if capturing is not None and name in WAITING:
-        refuse_to_wait(name)
+        wait(name)
     result = _out(run(), arrays[0] if arrays else None)
     made = list(_arrays([result]))
     if capturing is not None and any(array.base is None for array in made):

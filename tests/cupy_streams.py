@@ -15,6 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,16 @@ class Event:
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False):
         self.stream: Stream | None = None
         self.place = self.time = 0
+        self.seconds = None if disable_timing else 0.0
 
     def record(self, stream: Stream | None = None) -> None:
         self.stream = stream or current_stream()
         self.place, self.time = self.stream.asked, now()
+        if self.seconds is not None:
+            self.seconds = perf_counter()
 
     def synchronize(self) -> None:
-        refuse_to_wait("Event.synchronize")
+        wait("Event.synchronize")
         self.reach()
 
     def reach(self) -> None:
@@ -52,16 +56,38 @@ class Event:
         if self.stream is not None:
             self.stream.catch_up(self.place)
 
+    def as_it_is(self) -> Event:
+        """Another event of the same place, for who waits does not wait for what is recorded later."""
+        same = Event()
+        same.stream, same.place, same.time = self.stream, self.place, self.time
+        return same
+
+
+def elapsed(start: Event, end: Event) -> float:
+    """Milliseconds between two events."""
+    assert start.seconds, "an event without timing, or never recorded, has no time"
+    assert end.seconds, "an event without timing, or never recorded, has no time"
+    return 1e3 * (end.seconds - start.seconds)
+
+
+_streams: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def unfinished() -> int:
+    """How much was asked of streams beside the null one and is not done."""
+    return sum(stream.asked - stream.done for stream in _streams if stream is not NULL)
+
 
 class Stream:
-    """Copies in their order, each made when it is waited for."""
+    """Copies, and waits for other streams, in their order; all of it is done when this stream is waited for."""
 
     def __init__(self, null: bool = False, non_blocking: bool = False):
         self.ptr = 0 if null else now()
         self.non_blocking = non_blocking
+        _streams.add(self)
         self.waited = 0  # up to when this stream knows the work of the others to be done
         self.asked = self.done = 0
-        self._copies: deque[Work] = deque()
+        self._queue: deque[Work] = deque()
 
     def __enter__(self) -> Stream:
         _current.append(self)
@@ -70,19 +96,19 @@ class Stream:
     def __exit__(self, *error: object) -> None:
         assert _current.pop() is self
 
-    def copy(self, work: Work) -> None:
-        """Ask for a copy."""
-        self._copies.append(work)
+    def ask(self, work: Work) -> None:
+        """Put something into the queue."""
+        self._queue.append(work)
         self.asked += 1
 
     def catch_up(self, place: int | None = None) -> None:
-        """Make the copies up to a place."""
+        """Do what is in the queue, up to a place."""
         while self.done < (self.asked if place is None else place):
-            self._copies.popleft()()
+            self._queue.popleft()()
             self.done += 1
 
     def synchronize(self) -> None:
-        refuse_to_wait("Stream.synchronize")
+        wait("Stream.synchronize")
         self.catch_up()
 
     def record(self, event: Event | None = None) -> Event:
@@ -91,7 +117,7 @@ class Stream:
         return event
 
     def wait_event(self, event: Event) -> None:
-        event.reach()
+        self.ask(event.as_it_is().reach)
         self.waited = max(self.waited, event.time)
 
     def is_capturing(self) -> bool:
@@ -155,11 +181,12 @@ def do(work: Work, arrays: Iterable[Any]) -> None:
         work()
 
 
-def refuse_to_wait(what: str) -> None:
-    """As CUDA does while a stream is captured."""
+def wait(what: str) -> None:
+    """As CUDA does while a stream is captured; else wait for the current stream."""
     if (capturing := capture()) is not None:
         capturing.is_invalid = True
         raise CUDARuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a stream is captured")
+    current_stream().catch_up()
 
 
 class Graph:
@@ -171,6 +198,7 @@ class Graph:
     def launch(self, stream: Stream | None = None) -> None:
         if not all(used() is not None for used in self._used):
             raise CUDARuntimeError("cudaErrorIllegalAddress: a graph was launched whose memory had been given back")
+        current_stream().catch_up()
         for piece in self._work:
             piece()
 
@@ -185,7 +213,7 @@ class Pool:
         return 0
 
     def used_bytes(self) -> int:
-        return sum(owner.nbytes for owner in _owners.values())
+        return sum(owner._memory.nbytes for owner in _owners.values())
 
     def malloc(self, size: int) -> Any:
         raise NotImplementedError("arrays of the stand-in only ask whose malloc it is")
@@ -203,12 +231,21 @@ def using_allocator(allocator: Any = None) -> Iterator[None]:
         _allocators.pop()
 
 
+class OutOfMemoryError(MemoryError):
+    """CuPy's."""
+
+
+LIMIT: dict[str, int] = {}
+"""``bytes`` that one array may have, where set."""
+
 _owners: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 """Arrays that own memory, by its address."""
 
 
 def allocated(array: Any, memory: np.ndarray) -> weakref.ref[Pool] | None:
     """The pool that an array's new memory is from; None for the default one, which lives for ever."""
+    if memory.nbytes > LIMIT.get("bytes", memory.nbytes):
+        raise OutOfMemoryError(f"Out of memory allocating {memory.nbytes:,} bytes (allocated so far: 0 bytes).")
     _owners[memory.ctypes.data] = array
     if (capturing := capture()) is not None:
         assert _allocators[-1] is not None, "memory of a graph must come from a pool of its own, which no other asks"

@@ -274,3 +274,24 @@ def test_a_state_of_another_training_is_refused():
     del state["position"]["batch"]
     with pytest.raises(ValueError, match="no 'batch'"):
         trainer(schedule=True).load_state_dict(state)
+
+
+def test_memory_that_is_used_up_is_told_with_the_batch_that_needs_half():
+    class Greedy(tc.nn.Module):
+        def __init__(self) -> None:
+            self.weight = tc.nn.Parameter(np.ones(3, np.float32))
+
+        def forward(self, x: Any) -> tc.Tensor:
+            raise MemoryError(*said)
+
+    model = Greedy()
+    trained = Trainer(model, tc.optim.SGD(model.parameters(), lr=0.1))
+    for said, told in (((), "memory is used up"), (("no room",), "no room")):
+        with pytest.raises(
+            MemoryError, match=f"^{told}; this was a batch of 8 images: --batch-size 4 needs about half$"
+        ):
+            trained.fit(loader(), epochs=1)
+        with pytest.raises(MemoryError, match=f"^{told}; this was a batch of 1 image: a smaller model needs less$"):
+            trained.fit(DataLoader(*images_and_labels(3), 1), epochs=1)
+        with pytest.raises(MemoryError, match=f"^{told}; .* 4 images: a loader with batch_size=2 needs about half$"):
+            evaluate(model, validation())

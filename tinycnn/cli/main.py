@@ -90,7 +90,7 @@ def _sentence(error: BaseException | str) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument {(error.unused_tokens or ['?'])[0]!r}; see --help"
     if isinstance(error, MemoryError) and not isinstance(error, NotEnoughMemory):
-        return f"not enough memory ({error or 'none is left'}): a smaller batch or model needs less"
+        return f"not enough memory ({str(error) or 'none is left'}): a smaller batch or model needs less"
     if isinstance(error, OSError) and error.strerror:
         if error.filename is None:  # files are named by those who open them
             _give_up_output()

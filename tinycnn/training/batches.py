@@ -65,7 +65,7 @@ def room_for(images: Array, advice: str) -> Iterator[None]:
             yield
     except MemoryError as error:
         size = len(images)
-        said = f"{error or 'memory is used up'}; this was a batch of {size} image{'s' if size > 1 else ''}"
+        said = f"{str(error) or 'memory is used up'}; this was a batch of {size} image{'s' if size > 1 else ''}"
         if device:
             said += f", and {readable_bytes(device.used())} were in use"
         remedy = advice.format(half=size // 2) + " needs about half" if size > 1 else "a smaller model needs less"

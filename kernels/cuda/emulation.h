@@ -1,8 +1,8 @@
 // CUDA on a CPU, one block after the other, so that the sources of this folder run where there is no GPU.
 //
 // A kernel is an ordinary function here, and a thread of CUDA is a fibre: a stack of its own, and a switch by hand from
-// one to the other. A block runs in rounds. In each round every thread runs until it ends or waits, at __syncthreads for
-// the block or at a shuffle for its warp; then those that waited for the same are let go on. So nothing happens at once,
+// one to the other. A warp runs as far as it can, to a __syncthreads or its end, its lanes in turn from shuffle to shuffle,
+// before the next warp takes a step; when all have come to the barrier they are let go on. So nothing happens at once,
 // and a run can be repeated: threads and blocks go in ascending order, or in descending order if asked. What depends on
 // that order was no result: two threads wrote to one place, or read what another writes, without a barrier in between.
 //
@@ -118,19 +118,17 @@ class Block {
     std::string run() {
         poison();
         for (auto& thread : threads) thread.state = State::fresh;
+        size_t warps = (threads.size() + warpSize - 1) / warpSize;
         for (;;) {
-            for (turn = 0; turn < threads.size(); turn++) {
-                auto& thread = at(turn);
-                if (thread.state == State::fresh) thread.fibre = spare();
-                if (thread.state == State::fresh || thread.state == State::ready) enter(thread);
-            }
+            for (size_t warp = 0; warp < warps; warp++) run_warp((launch.descending ? warps - 1 - warp : warp) * warpSize);
             if (count(State::done) == threads.size()) return "";
-            if (!release()) {
+            if (count(State::at_barrier) < threads.size()) {
                 std::string told = explain();
                 for (auto& thread : threads)
                     if (thread.state != State::done) delete thread.fibre;  // with what it was in the middle of
                 return told;
             }
+            for (auto& thread : threads) thread.state = State::ready;
         }
     }
 
@@ -160,7 +158,6 @@ class Block {
         static_assert(sizeof(T) <= sizeof(Thread::exchanged));
         std::memcpy(running->exchanged, &value, sizeof(T));
         wait(State::in_warp, 0xffffffff);
-        size_t first = number() / warpSize * warpSize;
         for (size_t lane = 0; lane < warpSize; lane++) std::memcpy(&seen[lane], threads.at(first + lane).exchanged, sizeof(T));
         wait(State::in_warp, 0xffffffff);
     }
@@ -176,7 +173,7 @@ class Block {
     std::unique_ptr<char[]> dynamic;
     Context scheduler;
     Thread* running = nullptr;
-    size_t turn = 0;
+    size_t first = 0, lanes = 0, turn = 0;  // the warp that runs, and which of its lanes
     const void* scheduler_stack = nullptr;
     size_t scheduler_size = 0;
 
@@ -201,7 +198,7 @@ class Block {
         return fibre;
     }
 
-    Thread& at(size_t i) { return threads[launch.descending ? threads.size() - 1 - i : i]; }
+    Thread& at(size_t turn) { return threads[first + (launch.descending ? lanes - 1 - turn : turn)]; }
 
     __attribute__((no_sanitize("address"))) void poison() {  // the gaps between arrays too, which the sanitizer guards
         for (char* byte = __start_emulated_shared; byte < __stop_emulated_shared; byte++) *(volatile char*)byte = char(POISON);
@@ -217,7 +214,7 @@ class Block {
             block->body(block->arguments);
             thread.state = State::done;
             auto* fibre = std::exchange(thread.fibre, nullptr);
-            if (block->turn + 1 < block->threads.size() && block->at(block->turn + 1).state == State::fresh) {
+            if (block->turn + 1 < block->lanes && block->at(block->turn + 1).state == State::fresh) {
                 auto& next = block->at(++block->turn);
                 next.fibre = fibre;
                 block->run_as(next);
@@ -268,18 +265,20 @@ class Block {
         return found;
     }
 
-    bool release() {
-        if (count(State::at_barrier) == threads.size()) {
-            for (auto& thread : threads) thread.state = State::ready;
-            return true;
-        }
-        bool any = false;
-        for (size_t first = 0; first < threads.size(); first += warpSize) any |= release_warp(first);
-        return any;
+    // Let the warp go on until all its lanes wait for the block, or have ended.
+    void run_warp(size_t start) {
+        first = start;
+        lanes = std::min(threads.size() - first, size_t(warpSize));
+        do {
+            for (turn = 0; turn < lanes; turn++) {
+                auto& thread = at(turn);
+                if (thread.state == State::fresh) thread.fibre = spare();
+                if (thread.state == State::fresh || thread.state == State::ready) enter(thread);
+            }
+        } while (release_warp());
     }
 
-    bool release_warp(size_t first) {
-        size_t lanes = std::min(threads.size() - first, size_t(warpSize));
+    bool release_warp() {
         unsigned together = 0;  // lanes all of whose partners wait for the same lanes
         for (size_t lane = 0; lane < lanes; lane++) {
             auto& thread = threads[first + lane];

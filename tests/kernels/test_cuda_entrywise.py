@@ -379,6 +379,8 @@ RACES = [
     Bug("sums of warps read before they are written",
         "normalization", "__syncthreads();\n    T sum = 0;", "T sum = 0;", SAME, family(batch_norm),
         EITHER),
+    Bug("sums of warps written while the last are still read",
+        "normalization", "__syncthreads();  // scratch", "// scratch", SAME, family(batch_norm), EITHER),
     Bug("a block that not every thread returns from together",
         "normalization", "double centre = block_sum", "if (threadIdx.x > 3) return;\n    double centre = block_sum",
         SAME, family(batch_norm), LaunchError),

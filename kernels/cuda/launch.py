@@ -59,9 +59,9 @@ def launch(file: str, kernel: str, like: Array, grid: Size, block: Size, *argume
     """
     if not all(grid):
         return
-    function, types = _function(file, kernel, real_of(like.dtype))
-    numbers = [_number(argument, type_, like) for argument, type_ in zip(arguments, types, strict=True)]
     with explained():
+        function, types = _function(file, kernel, real_of(like.dtype))
+        numbers = [_number(argument, type_, like) for argument, type_ in zip(arguments, types, strict=True)]
         function(grid, block, tuple(numbers), shared_mem=shared)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, beside, to_numpy
 from tinycnn.function import no_grad
 from tinycnn.nn import Module, evaluating
 
@@ -18,13 +18,14 @@ def feature_maps(model: Module, image: Array) -> dict[str, Array]:
     model
         Any Module; run once, in ``eval`` mode, and left as it was.
     image
-        One image as the model takes it, (C, H, W), without the batch.
+        One image as the model takes it, (C, H, W), without the batch; it is copied to where the model's parameters are.
 
     Returns
     -------
     dict
         Outputs by the layer's dotted name, in the order they were made, without the batch: (K, P, Q) after a
-        convolution or a pooling, (features,) after a full layer. Of a layer that runs twice, the last output.
+        convolution or a pooling, (features,) after a full layer. Of a layer that runs twice, the last output. All in
+        main memory, to be looked at.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def feature_maps(model: Module, image: Array) -> dict[str, Array]:
     def keep(name: str) -> Any:
         def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
             maps.pop(name, None)  # so that a second run of a layer also takes its place in the order
-            maps[name] = (output[0] if isinstance(output, tuple) else output).data[0]
+            maps[name] = to_numpy((output[0] if isinstance(output, tuple) else output).data[0])
 
         return hook
 
@@ -55,5 +56,5 @@ def feature_maps(model: Module, image: Array) -> dict[str, Array]:
         for name, module in model.named_modules():
             if not any(module.children()):
                 stack.enter_context(module.register_forward_hook(keep(name)))
-        model(image[None])
+        model(beside(image[None], next((parameter.data for parameter in model.parameters()), image)))
     return maps

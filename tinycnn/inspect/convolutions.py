@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn.backend import on_chosen_side
 from tinycnn.functional.convolution import Convolution, ConvTranspose2d
 from tinycnn.geometry import ConvGeometry
 from tinycnn.hooks import Call, watch
@@ -60,7 +61,6 @@ def convolutions(model: Module, input_shape: Sequence[int], batch_size: int = 1)
     ('c3',) (16, 6, 5, 5) 3
     ('c5',) (120, 16, 5, 5) 3
     """
-    dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
     running: list[str] = []
     found: dict[ConvGeometry, tuple[list[str], set[str]]] = {}
 
@@ -87,9 +87,18 @@ def convolutions(model: Module, input_shape: Sequence[int], batch_size: int = 1)
         for module in model.modules():
             stack.enter_context(module.register_forward_pre_hook(module_starts))
             stack.enter_context(module.register_forward_hook(module_ended))
-        model(Tensor(np.zeros((1, *input_shape), dtype)))
+        model(blank_image(model, input_shape))
     order = ("forward", "backward_input", "backward_weight")
     return tuple(
         ModelConvolution(tuple(layers), geometry, tuple(phase for phase in order if phase in passes))
         for geometry, (layers, passes) in found.items()
     )
+
+
+def blank_image(model: Module, input_shape: Sequence[int]) -> Tensor:
+    """One image of zeros as a model takes it: (1, C, H, W), of the dtype, and on the side, of its parameters."""
+    shape = (1, *input_shape)
+    parameter = next(model.parameters(), None)
+    if parameter is None:
+        return Tensor(on_chosen_side(np.zeros(shape, np.float32)))
+    return Tensor(np.zeros_like(parameter.data, shape=shape, order="C"))

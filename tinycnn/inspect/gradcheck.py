@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, beside, is_array, to_numpy
 from tinycnn.function import no_grad
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
@@ -113,8 +113,8 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
     fn
         From one Tensor or several to a Tensor of any shape. Integer arguments such as labels are bound in it.
     inputs
-        A float64 array or Tensor, or a sequence of them, each checked in every entry. Tensors are passed as they are,
-        so ``fn`` may also reach them by other ways.
+        A float64 array or Tensor, or a sequence of them, in main memory or on the GPU, each checked in every entry.
+        Tensors are passed as they are, so ``fn`` may also reach them by other ways.
     seed
         Of the upstream gradient.
 
@@ -171,14 +171,14 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *, seed: int = 0) -> Gradc
         others = _leaves(output)
         theirs = [leaf.grad for leaf in others]
         upstream = np.random.default_rng(seed).standard_normal(output.shape)
-        output.backward(upstream)
+        output.backward(beside(upstream, output.data))
         names = _names(fn, len(tensors))
         faults = tuple(
             f"{name} was changed in place by the function"
             for name, tensor, old in zip(names, tensors, before, strict=True)
             if not np.array_equal(tensor.data, old, equal_nan=True)
         )
-        analytic = [np.zeros(t.shape) if t.grad is None else t.grad for t in tensors]
+        analytic = [np.zeros(t.shape) if t.grad is None else to_numpy(t.grad) for t in tensors]
         with no_grad():
             reports = [
                 _compare(name, gradient, *_central_differences(replay, tensor, upstream))
@@ -201,9 +201,9 @@ def _central_differences(replay: Callable[[], Tensor], tensor: Tensor, upstream:
         above, below = value + step, value - step  # rounded, so the difference that was made is above − below
         try:
             tensor.data[index] = above
-            high = replay().data.copy()  # it may be a view of the input, which changes next
+            high = to_numpy(replay().data).copy()  # it may be a view of the input, which changes next
             tensor.data[index] = below
-            low = replay().data.copy()
+            low = to_numpy(replay().data).copy()
         finally:
             tensor.data[index] = value
         gradient[index] = (upstream * (high - low)).sum() / (above - below)
@@ -255,7 +255,7 @@ def _sequence(inputs: Any) -> Sequence[Any]:
 
 
 def _checked(index: int, value: Any) -> Tensor:
-    tensor = value if isinstance(value, Tensor) else Tensor(np.array(value))
+    tensor = value if isinstance(value, Tensor) else Tensor(value.copy() if is_array(value) else np.array(value))
     if tensor.dtype != np.float64:
         raise TypeError(
             f"gradcheck works in float64, input {index} is {tensor.dtype}: use x.astype(np.float64); "

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-import numpy as np
-
 from tinycnn.arrays import Array, is_array, owner
 from tinycnn.functional.convolution import ConvTranspose2d
 from tinycnn.functional.shape import Pad
 from tinycnn.geometry import Axis, WindowGeometry
 from tinycnn.hooks import Call, watch
+from tinycnn.inspect.convolutions import blank_image
 from tinycnn.nn import Module, Parameter, evaluating
 from tinycnn.tensor import Tensor
 from tinycnn.wording import readable_bytes
@@ -196,8 +195,8 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     2      MaxPool2d  2 x 3 x 3           0              0  4 x 4   18 B
     20 parameters, 648 multiply-adds an image
     """
-    dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
-    image = Tensor(np.zeros((1, *input_shape), dtype), requires_grad=True)
+    image = blank_image(model, input_shape)
+    image.requires_grad = True
     recorder = _Recorder(image, model)
     with ExitStack() as stack, evaluating(model):
         stack.enter_context(watch(recorder.function_ran))

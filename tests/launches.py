@@ -35,16 +35,21 @@ def read(folder: str) -> tuple[Counter[Kernel], set[tuple[str, ...]]]:
     launched, called = Counter[Kernel](), set[tuple[str, ...]]()
     for path in Path(folder).glob("*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
-        for *kernel, times in record["launched"]:
-            launched[tuple(kernel)] += times
+        for file, kernel, real, times in record["launched"]:
+            launched[file, kernel, real] += times
+            launched[file, kernel, "any"] += times
         called |= {tuple(call) for call in record["called"]}
     return launched, called
 
 
 def kernels() -> list[Kernel]:
-    """Every kernel that there is."""
-    made = ((file, real, kernels_in(source(file, real))) for file in sources() for real in reals(file))
-    return [(file, kernel, real) for file, real, found in made for kernel in found]
+    """Every kernel that there is, for each type of numbers where it takes some."""
+    found = []
+    for file in sources():
+        for kernel, types in kernels_in(source(file, "float")).items():
+            some = any("real" in type_.split() or "real*" in type_.split() for type_ in types)
+            found += [(file, kernel, real) for real in (reals(file) if some else ("any",))]
+    return found
 
 
 def not_in_cupy(called: Iterable[tuple[str, ...]], cupy: Any) -> Iterator[str]:
@@ -58,19 +63,18 @@ def not_in_cupy(called: Iterable[tuple[str, ...]], cupy: Any) -> Iterator[str]:
         elif isinstance(function, cupy.ufunc):
             if unknown := set(options) - {"out", "dtype", "casting"}:
                 yield f"cupy.{name} is a ufunc that takes no {', '.join(sorted(unknown))}"
-        elif unknown := set(options) - {"like"} - parameters(function):
+        elif (known := parameters(function)) and (unknown := set(options) - {"like"} - known):
             yield f"cupy.{name} takes no {', '.join(sorted(unknown))}"
 
 
 def parameters(function: Any) -> set[str]:
-    """Names of a function's parameters, for compiled ones from the first line of the docstring."""
+    """Names of a function's parameters, of compiled ones from their docstring; none where any name will do."""
     try:
-        return set(inspect.signature(function).parameters)
+        found = inspect.signature(function).parameters
+        return set() if any(p.kind is p.VAR_KEYWORD for p in found.values()) else set(found)
     except ValueError:
-        first = (function.__doc__ or "").strip().partition("\n")[0]
-        return {
-            word.partition("=")[0].split()[-1] for word in first.partition("(")[2].rpartition(")")[0].split(",") if word
-        }
+        declared = (function.__doc__ or "").strip().partition("\n")[0].partition("(")[2].rpartition(")")[0]
+        return {parameter.partition("=")[0].split()[-1] for parameter in declared.split(",") if parameter.strip()}
 
 
 def main(folder: str) -> int:
@@ -79,8 +83,9 @@ def main(folder: str) -> int:
     known = kernels()
     missing = [kernel for kernel in known if not launched[kernel]]
     names = {kernel[:2] for kernel in known}
-    print(f"{len(names)} kernels in {len(sources())} sources, {len(known)} with float and double")
-    print(f"launched: {len(known) - len(missing)} of {len(known)}, {launched.total():,} launches in all")
+    print(f"{len(names)} kernels in {len(sources())} sources, {len(known)} with their types of numbers")
+    times = sum(count for (_, _, real), count in launched.items() if real != "any")
+    print(f"launched: {len(known) - len(missing)} of {len(known)}, {times:,} launches in all")
     faults = [f"never launched: {file}.cu {kernel} with {real}" for file, kernel, real in missing]
     try:
         import cupy

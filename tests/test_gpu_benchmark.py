@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_all_of_it_runs_where_cupy_is_a_stand_in(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(gpu_timing, "COPIED", 1 << 10)
     monkeypatch.setattr(gpu, "STEP_BATCH", 2)
     monkeypatch.setattr(gpu, "STEPS", 4)
-    monkeypatch.setattr(gpu_tests.shutil, "which", lambda name: None)
+    monkeypatch.setattr(gpu_tests, "shutil", SimpleNamespace(which=lambda name: None))
     monkeypatch.setattr(gpu_tests, "TESTS", ("tests/test_on_a_gpu.py",))
     path = tmp_path / "made" / "gpu.json"
     assert gpu.main(["--quick", "--out", str(path)]) == 1, "no test ran on a GPU"

@@ -33,7 +33,7 @@ def test_a_call_that_cupy_does_not_take_is_told(cupy):
 
 
 class Compiled:
-    """_ndarray_base.sum(self, axis=None, dtype=None, keepdims=False) -> _ndarray_base"""
+    __doc__ = "_ndarray_base.sum(self, axis=None, dtype=None, keepdims=False) -> _ndarray_base"
 
     def __call__(self):
         pass

@@ -35,7 +35,7 @@ def process(*words, **options):
         (["train", "--data", "minst"], "unknown data set 'minst': did you mean mnist?"),
         (["train", "--data", "cifar"], "unknown data set 'cifar': choose from digits, mnist, fashion-mnist"),
         (["train", "--algorithm", "imcol"], "unknown algorithm 'imcol': did you mean im2col?"),
-        (["train", "--backend", "cupy"], "backend 'cupy' is not available here"),
+        (["train", "--cuda-graph"], "cuda_graph is for a GPU, and the backend is"),
         (["train", "--epochs", "many"], "--epochs: expected a whole number such as 12, got 'many'"),
         (["train", "--epochs", "3.5"], "--epochs: expected a whole number such as 12, got '3.5'"),
         (["train", "--epochs"], "--epochs requires an argument"),

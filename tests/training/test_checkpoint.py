@@ -14,6 +14,7 @@ from tinycnn.random import default_generator
 from tinycnn.storage import load_arrays, save_arrays
 from tinycnn.training import Recipe, Trainer, load_checkpoint
 from tinycnn.training.checkpoint import save_model, save_training
+from tinycnn.training.recipe import LATER
 from tinycnn.version import __version__
 
 RECIPE = Recipe.of("lenet5", "digits")
@@ -200,6 +201,11 @@ def test_floats_come_back_exactly(saved):
     for name in ("loss", "accuracy", "lr"):
         assert state["position"]["history"][0][name] == history[0][name]
     json.dumps(state["position"], allow_nan=False)
+
+
+def test_a_recipe_of_a_version_that_had_fewer_choices(saved):
+    alter(saved, lambda arrays, description: [description["recipe"].pop(name) for name in LATER])
+    assert load_checkpoint(saved).recipe == RECIPE
 
 
 def test_a_model_trained_on_a_backend_that_is_missing_here_can_still_be_used(saved):

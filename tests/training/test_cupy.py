@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -259,11 +258,6 @@ def test_on_the_same_side_a_run_goes_on_bit_for_bit(few_digits, tmp_path):
     Run.start(recipe(), tmp_path / "run").fit(StopAfter(BATCHES + 1))
     Run.resume(tmp_path / "run").fit()
     assert few.outcome(tmp_path / "run") == few.outcome(tmp_path / "never")
-
-
-def test_a_run_takes_a_graph_along_only_to_a_gpu(few_digits):
-    assert recipe(cuda_graph=True).on("cupy").cuda_graph
-    assert not recipe(cuda_graph=True).on("numpy").cuda_graph
 
 
 # What goes wrong

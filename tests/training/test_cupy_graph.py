@@ -15,7 +15,7 @@ from tests.training.few import StopAfter, timeless
 from tinycnn import gpu
 from tinycnn.arrays import is_cupy, to_numpy
 from tinycnn.data import DataLoader
-from tinycnn.training import Callback, Diverged, Recipe, Trainer
+from tinycnn.training import Callback, Diverged, Trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(gpu.problem()), reason=gpu.problem())]
 EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"
@@ -288,11 +288,6 @@ def test_what_a_graph_cannot_repeat_is_refused_at_once(make, sentence):
 
 def test_dropout_that_drops_nothing_is_no_reason():
     trainer(network(tc.nn.Dropout(0.0)))
-
-
-def test_a_recipe_wants_a_graph_only_on_a_gpu():
-    with pytest.raises(ValueError, match="cuda_graph is for a GPU, and the backend is numpy: choose backend cupy"):
-        Recipe.of(backend="numpy", cuda_graph=True)
 
 
 class Reads(tc.nn.Module):

@@ -36,10 +36,13 @@ def test_a_number_out_of_range_is_refused(name, value):
         Recipe.of(**{name: value})
 
 
-@pytest.mark.parametrize("name", [*OUT_OF_RANGE, "augment"])
+SWITCHES = ("augment", "tf32", "cuda_graph")
+
+
+@pytest.mark.parametrize("name", [*OUT_OF_RANGE, *SWITCHES])
 @pytest.mark.parametrize("value", [True, "1", "yes", [1], {}, b"1", 1j])
 def test_anything_else_in_the_place_of_a_number_is_refused(name, value):
-    if name == "augment" and value is True:
+    if name in SWITCHES and value is True:
         return
     with pytest.raises(ValueError, match=rf"^{name} must be .*, got "):
         Recipe.of(**{name: value})
@@ -110,6 +113,16 @@ def test_the_exceptions_are_of_things_that_exist_and_are_followed(model, data):
     recipe = Recipe.of(model, data).as_dict()
     assert {name: recipe[name] for name in DEFAULTS} == DEFAULTS | OTHERS[model, data]
     assert Recipe.of(model, data).architecture.build(num_classes=len(DATA_SETS[data].classes))
+
+
+def test_a_graph_is_for_a_gpu():
+    with pytest.raises(
+        ValueError, match="cuda_graph is for a GPU, and the backend is numpy: choose backend cupy as well"
+    ):
+        Recipe.of(backend="numpy", cuda_graph=True)
+    recipe = Recipe.of(backend="cupy", cuda_graph=True, tf32=True)
+    assert recipe.on("cupy") == recipe
+    assert recipe.on("numpy") == replace(recipe, backend="numpy", cuda_graph=False)
 
 
 def test_what_is_chosen_wins():

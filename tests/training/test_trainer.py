@@ -276,7 +276,8 @@ def test_a_state_of_another_training_is_refused():
         trainer(schedule=True).load_state_dict(state)
 
 
-def test_memory_that_is_used_up_is_told_with_the_batch_that_needs_half():
+@pytest.mark.parametrize(("said", "told"), [((), "memory is used up"), (("no room",), "no room")])
+def test_memory_that_is_used_up_is_told_with_the_batch_that_needs_half(said, told):
     class Greedy(tc.nn.Module):
         def __init__(self) -> None:
             self.weight = tc.nn.Parameter(np.ones(3, np.float32))
@@ -286,12 +287,9 @@ def test_memory_that_is_used_up_is_told_with_the_batch_that_needs_half():
 
     model = Greedy()
     trained = Trainer(model, tc.optim.SGD(model.parameters(), lr=0.1))
-    for said, told in (((), "memory is used up"), (("no room",), "no room")):
-        with pytest.raises(
-            MemoryError, match=f"^{told}; this was a batch of 8 images: --batch-size 4 needs about half$"
-        ):
-            trained.fit(loader(), epochs=1)
-        with pytest.raises(MemoryError, match=f"^{told}; this was a batch of 1 image: a smaller model needs less$"):
-            trained.fit(DataLoader(*images_and_labels(3), 1), epochs=1)
-        with pytest.raises(MemoryError, match=f"^{told}; .* 4 images: a loader with batch_size=2 needs about half$"):
-            evaluate(model, validation())
+    with pytest.raises(MemoryError, match=f"^{told}; this was a batch of 8 images: --batch-size 4 needs about half$"):
+        trained.fit(loader(), epochs=1)
+    with pytest.raises(MemoryError, match=f"^{told}; this was a batch of 1 image: a smaller model needs less$"):
+        trained.fit(DataLoader(*images_and_labels(3), 1), epochs=1)
+    with pytest.raises(MemoryError, match=f"^{told}; .* 4 images: a loader with batch_size=2 needs about half$"):
+        evaluate(model, validation())

@@ -42,7 +42,8 @@ def info(*, json: bool = False) -> int:
     width = max(map(len, kernels))
     print(f"\n{'kernel':{width}}  {'  '.join(backends)}")
     for kernel, having in kernels.items():
-        marks = [("yes" if name in having else "numpy's").ljust(len(name)) for name in backends]
+        otherwise = "numpy's" if "numpy" in having else "none"
+        marks = [("yes" if name in having else otherwise).ljust(len(name)) for name in backends]
         print(f"{kernel:{width}}  {'  '.join(marks)}".rstrip())
     if json:
         found = {
@@ -84,7 +85,8 @@ def _kernels() -> dict[str, list[str]]:
     from tinycnn.kernels import numpy as reference
 
     found: dict[str, list[str]] = {}
-    for kernel in reference.__all__:
+    algorithms = (f"conv_{name}" for backend in available_backends() for name in load_kernels(backend).algorithms)
+    for kernel in dict.fromkeys((*reference.__all__, *algorithms)):
         name = kernel
         for ending in PASSES:
             name = name.removesuffix(ending)

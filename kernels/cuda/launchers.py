@@ -33,6 +33,7 @@ from tinycnn.kernels.cuda.pooling import (
 )
 from tinycnn.kernels.cuda.product import linear_backward_input, linear_backward_weight, linear_forward
 from tinycnn.kernels.cuda.softmax import log_softmax_backward, log_softmax_forward, softmax_backward, softmax_forward
+from tinycnn.kernels.cuda.unpooling import max_unpool2d_backward, max_unpool2d_forward
 
 DTYPES = "fd"  # float32 and float64
 choose_convolution = partial(choose, "cupy", {"winograd": conv_winograd.refusal})
@@ -67,6 +68,8 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "max_pool2d_indices",
+    "max_unpool2d_backward",
+    "max_unpool2d_forward",
     "relu_backward",
     "relu_forward",
     "sgd_step",

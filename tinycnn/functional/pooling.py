@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, on_gpu
 from tinycnn.function import Function
 from tinycnn.functional import checks
 from tinycnn.functional.arithmetic import neg
@@ -313,6 +313,8 @@ def max_unpool2d(
     ------
     ValueError
         When ``indices`` has another shape or points outside the output.
+    TypeError
+        When one of both is on the GPU, the other in main memory.
 
     Notes
     -----
@@ -327,6 +329,7 @@ def max_unpool2d(
     """
     x = checks.image_batch("max_unpool2d", x)
     positions = as_tensor(indices).data
+    on_gpu((x.data, positions))
     if positions.dtype.kind not in "iu" or positions.shape != x.shape:
         raise ValueError(
             f"max_unpool2d: indices must be integers of the input's shape {x.shape}, got {positions.dtype} "

@@ -10,6 +10,7 @@ import pytest
 import tinycnn as tc
 from tests.cases import laid_out
 from tests.numeric import STEP, assert_close, central_difference
+from tinycnn import gpu
 from tinycnn.arrays import is_cupy
 from tinycnn.backend import load_kernels
 from tinycnn.function import Function
@@ -30,6 +31,23 @@ def _algorithms(*also: str) -> pytest.MarkDecorator:
 
 every_algorithm = _algorithms("auto")
 every_named_algorithm = _algorithms()
+
+
+on_gpu = [pytest.param("cupy", marks=pytest.mark.skipif("cupy" not in tc.available_backends(), reason=gpu.problem()))]
+
+
+@pytest.fixture(params=on_gpu)
+def chosen(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The cupy backend is chosen."""
+    with tc.use_backend(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=on_gpu)
+def there(request: pytest.FixtureRequest) -> Iterator[Callable[[Array], Any]]:
+    """Copies an array to the GPU, while a backend of main memory is chosen."""
+    with tc.use_backend("numpy"):
+        yield lambda array: tc.Tensor(array).to(request.param).data
 
 
 @contextmanager

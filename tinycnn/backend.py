@@ -153,6 +153,9 @@ def require_backend(name: str) -> None:
     """
     if name == "cupy" and (problem := gpu.problem()):
         raise ValueError(f"backend 'cupy' is not available here: {problem}; or use {_listed(_in_memory)}")
+    if name in ("cuda", "gpu", "cpu"):
+        sides = f"a GPU's is 'cupy', main memory's {_listed(_in_memory)}"
+        raise ValueError(f"backend {name!r} is not available here: {sides}")
     if name not in (*_in_memory, "cupy"):
         remedy = f"pip install 'tinycnn[{name}]', or use" if name in _PACKAGES else "there is"
         raise ValueError(f"backend {name!r} is not available here; {remedy} {_listed(available_backends())}")

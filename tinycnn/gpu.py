@@ -27,8 +27,10 @@ def problem() -> str:
         return (
             "CuPy is not installed: pip install 'tinycnn[cuda13]' for drivers from CUDA 13 on, 'tinycnn[cuda12]' before"
         )
-    import cupy
-
+    try:
+        import cupy
+    except ImportError as error:  # CuPy tells much; what it was raised from is one line
+        return f"CuPy cannot be imported: {str(error.__cause__ or error).strip().splitlines()[0]}"
     runtime = cupy.cuda.runtime
     try:
         return "" if runtime.getDeviceCount() else "the driver finds no NVIDIA GPU"

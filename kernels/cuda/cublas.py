@@ -101,7 +101,7 @@ def _number(value: float, kind: str) -> Any:
     return ctypes.byref(REAL[kind](value))
 
 
-def _address(array: Array) -> ctypes.c_void_p:
+def _address(array: Any) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.data.ptr)
 
 

@@ -6,7 +6,7 @@ can wait for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import cycle
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from tinycnn.arrays import Array
 from tinycnn.gpu import capturing
 from tinycnn.kernels.cuda.device import explained
 
+Batch = tuple[Array, Array]
 Made = TypeVar("Made")
 ALIGNMENT = 256  # bytes that arrays in pinned memory start at multiples of, as in the GPU's
 
@@ -31,16 +32,15 @@ class Lane:
         self._free = cupy.cuda.Event(disable_timing=True)
         self.arrived = cupy.cuda.Event(disable_timing=True)
 
-    def send(self, arrays: Iterable[Array], stream: Any) -> tuple[Array, ...]:
+    def send(self, arrays: Sequence[Array], stream: Any) -> list[Array]:
         """Let a stream copy arrays to the GPU. They are there when ``arrived`` has come to pass."""
         self.arrived.synchronize()  # what was sent last has left the pinned memory
-        arrays = tuple(arrays)
         starts = np.cumsum([0, *(-(-array.nbytes // ALIGNMENT) * ALIGNMENT for array in arrays)]).tolist()
         if starts[-1] > self._size:
             self._memory, self._size = cupy.cuda.alloc_pinned_memory(starts[-1]), starts[-1]
         dtypes = [array.dtype.newbyteorder("=") for array in arrays]
         with explained():
-            there = tuple(cupy.empty(array.shape, dtype) for array, dtype in zip(arrays, dtypes, strict=True))
+            there = [cupy.empty(array.shape, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]
         self._free.record()  # memory that is free to the program may still be read by kernels that have not run yet
         stream.wait_event(self._free)
         for array, dtype, start, target in zip(arrays, dtypes, starts, there, strict=False):
@@ -51,7 +51,7 @@ class Lane:
         return there
 
 
-def arriving(batches: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]]:
+def arriving(batches: Iterable[Batch]) -> Iterator[Batch]:
     """Batches on the GPU, each copied while the one before it is computed on.
 
     Two lanes of pinned memory take turns: one is filled while the GPU fetches from the other.
@@ -59,7 +59,7 @@ def arriving(batches: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]
     Parameters
     ----------
     batches
-        Arrays in main memory.
+        Images and targets in main memory.
 
     Returns
     -------
@@ -68,21 +68,21 @@ def arriving(batches: Iterable[tuple[Array, ...]]) -> Iterator[tuple[Array, ...]
     """
     stream = cupy.cuda.Stream(non_blocking=True)
     lanes = cycle((Lane(), Lane()))
-    sent: tuple[Lane, tuple[Array, ...]] | None = None
+    sent: tuple[Lane, Batch] | None = None
     try:
         for batch in batches:
             lane = next(lanes)
-            following = lane, lane.send(batch, stream)
+            images, targets = lane.send(batch, stream)
             if sent is not None:
                 yield _arrived(*sent)
-            sent = following
+            sent = lane, (images, targets)
         if sent is not None:
             yield _arrived(*sent)
     finally:
         stream.synchronize()  # also where nobody wants the rest: memory is given back, and copies go on into it
 
 
-def _arrived(lane: Lane, batch: tuple[Array, ...]) -> tuple[Array, ...]:
+def _arrived(lane: Lane, batch: Batch) -> Batch:
     """A batch that whatever is computed from now on finds complete."""
     cupy.cuda.get_current_stream().wait_event(lane.arrived)
     return batch

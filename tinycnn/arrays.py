@@ -29,6 +29,8 @@ def on_gpu(arrays: Sequence[Array]) -> bool:
     TypeError
         When only some of them are: nothing is copied silently.
     """
+    if set(map(type, arrays)) == {np.ndarray}:
+        return False  # told at a glance, as it is asked in every operation
     there = [is_cupy(array) for array in arrays]
     if any(there) and not all(there):
         sides = " and ".join("on the GPU" if it_is else "in main memory" for it_is in there)

@@ -71,7 +71,7 @@ def _labels(x: Tensor) -> Array:
 
 
 def _zero_one(x: Tensor) -> Array:
-    return beside(ZERO_ONE, x.data)
+    return beside(ZERO_ONE.astype(x.dtype), x.data)
 
 
 CASES: tuple[Case, ...] = (

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from tests import cupy_cublas
 from tests import cupy_streams as streams
 from tests.cupy_streams import LIMIT, CUDARuntimeError, OutOfMemoryError, capture, do, wait
 from tinycnn.kernels.cuda import emulate
@@ -45,9 +44,6 @@ def install() -> None:
     module._core = types.SimpleNamespace(get_compute_type=lambda dtype: 1, set_compute_type=lambda dtype, kind: None)
     module.cuda = _cuda()
     sys.modules["cupy"] = module
-    from tinycnn.kernels.cuda import cublas
-
-    cublas._library = cupy_cublas.Library
 
 
 class Flags(types.SimpleNamespace):
@@ -295,7 +291,7 @@ def _cuda() -> Any:
         get_current_stream=streams.current_stream,
         alloc_pinned_memory=streams.alloc_pinned_memory,
         Device=lambda number=0: types.SimpleNamespace(
-            compute_capability="80", id=0, cublas_handle=1, attributes={"MultiProcessorCount": 2}
+            compute_capability="80", id=0, attributes={"MultiProcessorCount": 2}
         ),
     )
 

@@ -49,7 +49,7 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     """dW = dy · im2col(x)ᵀ: (N, K, P, Q) -> (K, C/G, R, S)."""
     g = geometry
     rows, columns, depth = g.K // g.groups, g.C // g.groups * g.R * g.S, g.N * g.P * g.Q
-    tiles = -(-rows // 64) * -(-columns // 64) * g.groups
+    tiles = max(1, -(-rows // 64) * -(-columns // 64) * g.groups)
     count = max(1, min(BLOCKS // tiles, depth // LEAST_PIECE))
     piece = -(-depth // count)
     parts = empty((count, *g.weight_shape), grad)

@@ -19,7 +19,7 @@ from tinycnn.arrays import is_cupy, to_numpy
 from tinycnn.data import DATA_SETS, DataLoader, digits
 from tinycnn.storage import load_arrays
 from tinycnn.training import Diverged, Recipe, Run, Trainer, evaluate, load_checkpoint
-from tinycnn.training.batches import NotEnoughMemory, on_side_of
+from tinycnn.training.batches import NotEnoughMemory, is_on_gpu, on_side_of
 from tinycnn.training.divergence import fault_in_state
 
 EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"
@@ -159,6 +159,21 @@ def test_a_batch_is_on_its_way_when_the_one_before_is_handed_over():
 
 
 @looks_behind
+def test_the_program_never_waits_for_the_copy_that_it_has_just_asked_for(monkeypatch):
+    from tests.cupy_streams import Event
+
+    waiting, waited = Event.synchronize, []
+
+    def synchronize(event: Any) -> None:
+        waited.append(event.stream is not None and event.stream.done < event.place)
+        waiting(event)
+
+    monkeypatch.setattr(Event, "synchronize", synchronize)
+    assert_numbered(taken(on_side_of(network(), numbered(7))))
+    assert waited == [False] * 7
+
+
+@looks_behind
 @pytest.mark.parametrize("left", [0, 1, 5])
 def test_who_leaves_early_leaves_no_copy_behind(left):
     from tests.cupy_streams import unfinished
@@ -220,7 +235,7 @@ def numbers(path: Path) -> dict[str, np.ndarray]:
     return load_arrays(path)[0]
 
 
-def test_a_run_is_kept_in_main_memory_and_tells_the_gpu(few_digits, tmp_path):
+def test_a_run_is_kept_in_main_memory_and_tells_the_gpu(few_digits, tmp_path, monkeypatch):
     run = Run.start(recipe(epochs=1, tf32=True), tmp_path / "run")
     run.fit()
     with tc.use_backend("numpy"):
@@ -231,9 +246,17 @@ def test_a_run_is_kept_in_main_memory_and_tells_the_gpu(few_digits, tmp_path):
     assert environment["tf32"] == "allowed"
     assert checkpoint.recipe.tf32
     assert load_checkpoint(tmp_path / "run" / "last.safetensors").state is not None
+    tested: list[bool] = []
+
+    def evaluated(model: Any, loader: DataLoader) -> Any:
+        tested.append(is_on_gpu(model))
+        return evaluate(model, loader)
+
+    monkeypatch.setattr("tinycnn.training.run.evaluate", evaluated)
     with tc.allow_tf32(False):
         there, here = run.test()[1], evaluate(checkpoint.build(), run.test_data)
     assert_close(there.probabilities, here.probabilities, ROUNDING)
+    assert tested == [True]
 
 
 @pytest.mark.parametrize(("first", "second"), [("cupy", "numpy"), ("numpy", "cupy")])

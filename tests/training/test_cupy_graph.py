@@ -237,6 +237,7 @@ def test_gradients_can_be_seen_after_each_step_and_when_the_graph_is_gone():
         trained.callbacks = [See()]
         seen.append([])
         trained.fit(loader(), epochs=2)
+        trained.fit(DataLoader(*batch_of(16), 4), epochs=3)  # so that the last is the graph's
         models.append(trained.model)
         del trained
     assert seen[0] == seen[1]

@@ -34,7 +34,7 @@ class StepGraph:
     A graph holds the numbers that its kernels were given and the places of the arrays that they read and write. So a
     step is repeated only where all of these are as they were; where they are not, steps run the ordinary way until two
     in a row are alike, and the second of these is recorded. The first has then compiled what must be compiled, and
-    made the arrays that are kept.
+    made the arrays that are kept. Steps are taken in a ``with`` block.
 
     Parameters
     ----------
@@ -93,18 +93,20 @@ class StepGraph:
         self._count()
         return self._graph.made
 
-    def let_go(self) -> None:
-        """Leave nothing to others that lies in the graph's memory, which ends with it."""
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Leave no gradient to others in the graph's memory, which ends with it."""
         for tensor in self._optimizer.params:
-            if tensor.grad is not None:
-                tensor.grad = tensor.grad.copy()
+            tensor.grad = None if kind or tensor.grad is None else tensor.grad.copy()
 
     def _record(self, images: Array, targets: Array) -> None:
         from tinycnn.kernels.cuda.stream import Graph
 
-        self._optimizer.zero_grad()
-        self._graph = self._recorded = None  # its memory is free for the next
-        self._inputs = images.copy(), targets.copy()
+        self._optimizer.zero_grad()  # the step makes gradients anew, in the graph's memory
+        self._graph = self._recorded = None  # and the last graph's is free for it
+        self._inputs = images, targets  # which nobody else has; later batches are copied into them
         calls = default_generator.calls
         try:
             self._graph = Graph(lambda: self._step(*self._inputs))
@@ -119,7 +121,6 @@ class StepGraph:
 
     def _step(self, images: Array, targets: Array) -> Results:
         model, optimizer = self._model, self._optimizer
-        optimizer.zero_grad()
         outputs = model(images)
         loss = loss_of(model)(outputs, targets)
         loss.backward()

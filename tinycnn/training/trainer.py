@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from math import isfinite
 from time import perf_counter
@@ -146,12 +147,9 @@ class Trainer:
         self.epochs = checks.count("Trainer.fit", "epochs", epochs, least=1)
         self.batches, self._batch_size, self.stop_reason = len(train), train.batch_size, None
         self._tell("on_fit_start")
-        try:
+        with self._graph or nullcontext():
             while self.epoch < epochs and not self.stop_reason:
                 self._run_epoch(train, validation)
-        finally:
-            if self._graph:
-                self._graph.let_go()
         self._tell("on_fit_end")
         return self.history
 

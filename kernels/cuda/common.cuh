@@ -16,14 +16,12 @@ __device__ inline long long grid_size() { return (long long)gridDim.x * blockDim
 #define FOR_EACH_ENTRY(i, size) for (long long i = first_entry(); i < (size); i += grid_size())
 
 // Where an array is (planes, cells): blockDim.y planes a block, and their cells shared out along x.
-#define FOR_EACH_CELL(plane, planes, cell, cells)                                              \
-    for (long long plane = (long long)blockIdx.x * blockDim.y + threadIdx.y, once = 1;         \
-         once && plane < (planes); once = 0)                                                   \
+#define FOR_EACH_CELL(plane, planes, cell, cells)                                                                \
+    for (long long plane = (long long)blockIdx.x * blockDim.y + threadIdx.y, once = 1; once && plane < (planes); \
+         once = 0)                                                                                               \
         for (int cell = threadIdx.x; cell < (cells); cell += blockDim.x)
 
-__device__ inline real infinity() {
-    return real(__uint_as_float(0x7f800000));
-}
+__device__ inline real infinity() { return real(__uint_as_float(0x7f800000)); }
 
 // Sum over the lanes of a warp, for all of them, in the same order each time.
 template <class T>

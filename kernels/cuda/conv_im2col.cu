@@ -2,9 +2,9 @@
 //
 //     column[(c, r, s), (n, p, q)] = x[n, c, p·stride + r·dilation − pad, q·stride + s·dilation − pad]
 //
-// A thread takes an output (p, q) of an image and channel, and copies its window: neighbouring threads write neighbouring
-// entries of each row. Folding back is the other way round: a thread takes an input cell and adds up, from every kernel
-// cell, the entry that was copied from it, so that no two threads add to one cell.
+// A thread takes an output (p, q) of an image and channel, and copies its window: neighbouring threads write
+// neighbouring entries of each row. Folding back is the other way round: a thread takes an input cell and adds up, from
+// every kernel cell, the entry that was copied from it, so that no two threads add to one cell.
 //
 // Plain twin: kernels/numpy/conv_im2col.py.
 #include "convolution.cuh"
@@ -45,7 +45,8 @@ extern "C" __global__ void col2im(const real* column, real* x, int N, const Geom
 }
 
 // The product (K, N, P, Q) as images (N, K, P, Q), with the bias added, and max(y, 0) taken if asked, on the way.
-extern "C" __global__ void product_to_images(const real* product, const real* bias, real* y, int N, int relu, const Geometry g) {
+extern "C" __global__ void product_to_images(const real* product, const real* bias, real* y, int N, int relu,
+                                             const Geometry g) {
     FOR_EACH_CELL(plane, (long long)N * g.K, cell, g.P * g.Q) {
         int n = int(plane / g.K), k = int(plane % g.K);
         real value = product[((long long)k * N + n) * g.P * g.Q + cell];

@@ -7,8 +7,8 @@
 // multiplied. A thread's entries lie 16 apart in either direction: neighbouring threads then read neighbouring banks of
 // shared memory, and write neighbouring entries of the result.
 //
-// backward_weight has a small result and a long depth. It is cut into parts along the depth, one block for each, and the
-// parts are added up in order by a second kernel, so that the sum is the same each time.
+// backward_weight has a small result and a long depth. It is cut into parts along the depth, one block for each, and
+// the parts are added up in order by a second kernel, so that the sum is the same each time.
 //
 // Plain twin: kernels/numpy/conv_im2col.py.
 #include "convolution.cuh"
@@ -20,7 +20,8 @@ struct Tile {
     static constexpr int LOADS = SIDE * DEPTH / 256;  // of each factor, by each thread
 
     template <class Problem>
-    __device__ static void multiply(const Problem& problem, int first, int last, real (*left)[SIDE], real (*right)[SIDE]) {
+    __device__ static void multiply(const Problem& problem, int first, int last, real (*left)[SIDE],
+                                    real (*right)[SIDE]) {
         int x = threadIdx.x % 16, y = threadIdx.x / 16, rows = problem.rows(), columns = problem.columns();
         int top = blockIdx.y * SIDE, start = blockIdx.x * SIDE;
         auto column = problem.column(start + threadIdx.x % SIDE);

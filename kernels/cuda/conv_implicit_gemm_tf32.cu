@@ -4,7 +4,8 @@
 // mma.sync. Such a product takes 8 of the depth. The warp's lanes hold its factors and its result in pieces, in an
 // arrangement that the instruction prescribes (PTX ISA, mma.m16n8k8 for .tf32): with lane = 4 · u + v, `a` holds rows u
 // and u + 8 at depths v and v + 4, `b` depths v and v + 4 of column u, the result columns 2v and 2v + 1 of rows u and
-// u + 8. Rows of shared memory are 8 numbers longer than the tile, so that the 32 reads of such a piece fall on 32 banks.
+// u + 8. Rows of shared memory are 8 numbers longer than the tile, so that the 32 reads of such a piece fall on 32
+// banks.
 //
 // Plain twin: kernels/numpy/conv_im2col.py.
 #include "convolution.cuh"

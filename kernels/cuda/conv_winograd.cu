@@ -93,7 +93,8 @@ __device__ void weight_factor(const real* weight, real* factors, long long step,
 
 // Bᵀ d B of the tile whose first cell is row `top`, column `left` of an image.
 template <int M, int R>
-__device__ void input_factor(const real* image, int top, int left, const Points& points, const Transform& t, const Tiles& g) {
+__device__ void input_factor(const real* image, int top, int left, const Points& points, const Transform& t,
+                             const Tiles& g) {
     constexpr int A = M + R - 1;
     real cells[A][A], values[A][A];
 #pragma unroll
@@ -109,7 +110,8 @@ __device__ void input_factor(const real* image, int top, int left, const Points&
 
 // A dY Aᵀ of a tile of outputs.
 template <int M, int R>
-__device__ void gradient_factor(const real* outputs, int top, int left, const Points& points, const Transform& t, const Tiles& g) {
+__device__ void gradient_factor(const real* outputs, int top, int left, const Points& points, const Transform& t,
+                                const Tiles& g) {
     constexpr int A = M + R - 1;
     real cells[M][M], values[A][A];
 #pragma unroll
@@ -125,8 +127,8 @@ __device__ void gradient_factor(const real* outputs, int top, int left, const Po
 
 // Aᵀ M A of a tile of products, with the bias added, and max(y, 0) taken if asked.
 template <int M, int R>
-__device__ void output_tile(real* outputs, int top, int left, const Points& points, real bias, int relu, const Transform& t,
-                            const Tiles& g) {
+__device__ void output_tile(real* outputs, int top, int left, const Points& points, real bias, int relu,
+                            const Transform& t, const Tiles& g) {
     constexpr int A = M + R - 1;
     real values[A][A], cells[M][M];
     points.read(values);
@@ -167,13 +169,17 @@ __device__ void weight_tile(const real* sums, long long step, real* dw, const Tr
 }
 
 // What a thread does for each of the three tilings: F(2x2, 3x3), F(4x4, 3x3), F(2x2, 5x5).
-#define FOR_TILING(function, ...)                       \
-    if (g.tiling == 0) function<2, 3>(__VA_ARGS__);     \
-    else if (g.tiling == 1) function<4, 3>(__VA_ARGS__); \
-    else function<2, 5>(__VA_ARGS__)
+#define FOR_TILING(function, ...)    \
+    if (g.tiling == 0)               \
+        function<2, 3>(__VA_ARGS__); \
+    else if (g.tiling == 1)          \
+        function<4, 3>(__VA_ARGS__); \
+    else                             \
+        function<2, 5>(__VA_ARGS__)
 
 // (K, C/G, R, S) -> (a · a, G, K/G, C/G), or (a · a, G, C/G, K/G) for backward_input.
-extern "C" __global__ void winograd_weight(const real* weight, real* factors, int swapped, const Transform t, const Tiles g) {
+extern "C" __global__ void winograd_weight(const real* weight, real* factors, int swapped, const Transform t,
+                                           const Tiles g) {
     int K = g.K / g.groups, C = g.C / g.groups;
     long long size = (long long)g.K * C;
     FOR_EACH_ENTRY(i, size) {
@@ -184,7 +190,8 @@ extern "C" __global__ void winograd_weight(const real* weight, real* factors, in
 }
 
 // (N, C, H, W) -> (a · a, G, runs, C/G, run).
-extern "C" __global__ void winograd_input(const real* x, real* factors, int N, int run, int runs, const Transform t, const Tiles g) {
+extern "C" __global__ void winograd_input(const real* x, real* factors, int N, int run, int runs, const Transform t,
+                                          const Tiles g) {
     FOR_EACH_CELL(plane, (long long)g.C * N, tile, g.T * g.U) {
         int c = int(plane / N), n = int(plane % N);
         Points points(factors, c, (long long)n * g.T * g.U + tile, g.C, g.groups, run, runs);
@@ -193,8 +200,8 @@ extern "C" __global__ void winograd_input(const real* x, real* factors, int N, i
 }
 
 // (N, K, P, Q) -> (a · a, G, runs, K/G, run).
-extern "C" __global__ void winograd_gradient(const real* grad, real* factors, int N, int run, int runs, const Transform t,
-                                             const Tiles g) {
+extern "C" __global__ void winograd_gradient(const real* grad, real* factors, int N, int run, int runs,
+                                             const Transform t, const Tiles g) {
     FOR_EACH_CELL(plane, (long long)g.K * N, tile, g.T * g.U) {
         int k = int(plane / N), n = int(plane % N);
         Points points(factors, k, (long long)n * g.T * g.U + tile, g.K, g.groups, run, runs);
@@ -203,8 +210,8 @@ extern "C" __global__ void winograd_gradient(const real* grad, real* factors, in
 }
 
 // (a · a, G, K/G, N · T · U) -> (N, K, P, Q), the outputs that read a cell.
-extern "C" __global__ void winograd_output(real* products, const real* bias, real* y, int N, int relu, const Transform t,
-                                           const Tiles g) {
+extern "C" __global__ void winograd_output(real* products, const real* bias, real* y, int N, int relu,
+                                           const Transform t, const Tiles g) {
     FOR_EACH_CELL(plane, (long long)g.K * N, tile, g.T * g.U) {
         int k = int(plane / N), n = int(plane % N);
         Points points(products, k, (long long)n * g.T * g.U + tile, g.K, g.groups, N * g.T * g.U, 1);

@@ -2,10 +2,10 @@
 //
 // Written as a product, rows x depth times depth x columns, each group by itself, a convolution is
 //
-//                        rows     columns      depth        left factor        right factor
-//     forward            k        (n, p, q)    (c, r, s)    w[k, c, r, s]      x where output (p, q) reads it under (r, s)
-//     backward_input     c        (n, h, w)    (k, r, s)    w[k, c, r, s]      dy of the output that reads (h, w) so
-//     backward_weight    k        (c, r, s)    (n, p, q)    dy[n, k, p, q]     x where output (p, q) reads it under (r, s)
+//                        rows   columns      depth        left factor       right factor
+//     forward            k      (n, p, q)    (c, r, s)    w[k, c, r, s]     x where output (p, q) reads it under (r, s)
+//     backward_input     c      (n, h, w)    (k, r, s)    w[k, c, r, s]     dy of the output that reads (h, w) so
+//     backward_weight    k      (c, r, s)    (n, p, q)    dy[n, k, p, q]    x where output (p, q) reads it under (r, s)
 //
 // The right factor of the first is im2col's matrix, and no such matrix need be in memory: a struct for each pass says
 // what its factors hold at an index, and where an entry of the result goes. A column is looked up once, by `column`.
@@ -38,7 +38,8 @@ struct Forward {
     __device__ Column column(int j) const {
         int q = j % g.Q, p = j / g.Q % g.P, n = j / (g.P * g.Q);
         if (j >= columns()) return {nullptr, 0, 0};
-        return {x + ((long long)n * g.C + group * (g.C / g.groups)) * g.H * g.W, p * g.stride_h - g.top, q * g.stride_w - g.left};
+        return {x + ((long long)n * g.C + group * (g.C / g.groups)) * g.H * g.W, p * g.stride_h - g.top,
+                q * g.stride_w - g.left};
     }
 
     __device__ real left(int i, int l) const { return weight[((long long)group * rows() + i) * depth() + l]; }
@@ -138,11 +139,13 @@ __device__ inline Forward forward_problem(const real* x, const real* weight, con
     return {x, weight, bias, y, relu, g, int(blockIdx.z)};
 }
 
-__device__ inline BackwardInput backward_input_problem(const real* grad, const real* weight, real* dx, const Geometry& g) {
+__device__ inline BackwardInput backward_input_problem(const real* grad, const real* weight, real* dx,
+                                                       const Geometry& g) {
     return {grad, weight, dx, g, int(blockIdx.z)};
 }
 
-__device__ inline BackwardWeight backward_weight_problem(const real* grad, const real* x, real* parts, const Geometry& g) {
+__device__ inline BackwardWeight backward_weight_problem(const real* grad, const real* x, real* parts,
+                                                         const Geometry& g) {
     long long size = (long long)g.K * (g.C / g.groups) * g.R * g.S;
     return {grad, x, parts + blockIdx.z / g.groups * size, g, int(blockIdx.z % g.groups)};
 }

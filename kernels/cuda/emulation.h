@@ -1,10 +1,11 @@
 // CUDA on a CPU, one block after the other, so that the sources of this folder run where there is no GPU.
 //
 // A kernel is an ordinary function here, and a thread of CUDA is a fibre: a stack of its own, and a switch by hand from
-// one to the other. A warp runs as far as it can, to a __syncthreads or its end, its lanes in turn from shuffle to shuffle,
-// before the next warp takes a step; when all have come to the barrier they are let go on. So nothing happens at once,
-// and a run can be repeated: threads and blocks go in ascending order, or in descending order if asked. What depends on
-// that order was no result: two threads wrote to one place, or read what another writes, without a barrier in between.
+// one to the other. A warp runs as far as it can, to a __syncthreads or its end, its lanes in turn from shuffle to
+// shuffle, before the next warp takes a step; when all have come to the barrier they are let go on. So nothing happens
+// at once, and a run can be repeated: threads and blocks go in ascending order, or in descending order if asked. What
+// depends on that order was no result: two threads wrote to one place, or one read what another writes, without a
+// barrier in between.
 //
 // Nothing here is shared with another compiled source (hidden symbols): a fibre runs the code that it was made by.
 //
@@ -107,7 +108,10 @@ struct Launch {  // as kernels/cuda/emulate.py fills it
 class Block {
   public:
     Block(const Launch& launch, void (*body)(void*), void* arguments)
-        : launch(launch), body(body), arguments(arguments), threads(launch.block.x * launch.block.y * launch.block.z),
+        : launch(launch),
+          body(body),
+          arguments(arguments),
+          threads(launch.block.x * launch.block.y * launch.block.z),
           dynamic(new char[launch.shared ? launch.shared : 1]) {
         for (size_t t = 0; t < threads.size(); t++)
             threads[t].index = {unsigned(t % launch.block.x), unsigned(t / launch.block.x % launch.block.y),
@@ -120,7 +124,8 @@ class Block {
         for (auto& thread : threads) thread.state = State::fresh;
         size_t warps = (threads.size() + warpSize - 1) / warpSize;
         for (;;) {
-            for (size_t warp = 0; warp < warps; warp++) run_warp((launch.descending ? warps - 1 - warp : warp) * warpSize);
+            for (size_t warp = 0; warp < warps; warp++)
+                run_warp((launch.descending ? warps - 1 - warp : warp) * warpSize);
             if (count(State::done) == threads.size()) return "";
             if (count(State::at_barrier) < threads.size()) {
                 std::string told = explain();
@@ -147,7 +152,8 @@ class Block {
         wait(State::in_warp, mask);
         size_t other = number() / warpSize * warpSize + lane % warpSize;
         T seen = value;
-        if (other < threads.size() && (mask >> lane % warpSize & 1)) std::memcpy(&seen, threads[other].exchanged, sizeof(T));
+        if (other < threads.size() && (mask >> lane % warpSize & 1))
+            std::memcpy(&seen, threads[other].exchanged, sizeof(T));
         wait(State::in_warp, mask);
         return seen;
     }
@@ -158,7 +164,8 @@ class Block {
         static_assert(sizeof(T) <= sizeof(Thread::exchanged));
         std::memcpy(running->exchanged, &value, sizeof(T));
         wait(State::in_warp, 0xffffffff);
-        for (size_t lane = 0; lane < warpSize; lane++) std::memcpy(&seen[lane], threads.at(first + lane).exchanged, sizeof(T));
+        for (size_t lane = 0; lane < warpSize; lane++)
+            std::memcpy(&seen[lane], threads.at(first + lane).exchanged, sizeof(T));
         wait(State::in_warp, 0xffffffff);
     }
 
@@ -201,7 +208,8 @@ class Block {
     Thread& at(size_t turn) { return threads[first + (launch.descending ? lanes - 1 - turn : turn)]; }
 
     __attribute__((no_sanitize("address"))) void poison() {  // the gaps between arrays too, which the sanitizer guards
-        for (char* byte = __start_emulated_shared; byte < __stop_emulated_shared; byte++) *(volatile char*)byte = char(POISON);
+        for (char* byte = __start_emulated_shared; byte < __stop_emulated_shared; byte++)
+            *(volatile char*)byte = char(POISON);
         std::memset(dynamic.get(), POISON, launch.shared);
     }
 
@@ -300,9 +308,10 @@ class Block {
             if (thread.state != (barrier ? State::at_barrier : State::in_warp)) continue;
             auto& i = thread.index;
             return "of the " + std::to_string(threads.size()) + " threads of a block " + std::to_string(barrier) +
-                   " wait at __syncthreads, " + std::to_string(warp) + " for lanes of their warp, and " + std::to_string(done) +
-                   " have returned, so that thread (" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " +
-                   std::to_string(i.z) + ") would wait for ever: let every thread of the block (of the mask) come there";
+                   " wait at __syncthreads, " + std::to_string(warp) + " for lanes of their warp, and " +
+                   std::to_string(done) + " have returned, so that thread (" + std::to_string(i.x) + ", " +
+                   std::to_string(i.y) + ", " + std::to_string(i.z) +
+                   ") would wait for ever: let every thread of the block (of the mask) come there";
         }
         return "";
     }

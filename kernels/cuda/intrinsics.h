@@ -61,7 +61,8 @@ T __shfl_up_sync(unsigned mask, T value, unsigned lanes) {
 // A whole number at a time and no order that could matter: the sum is the same. Floating-point atomics are left out.
 template <class T>
 T atomicAdd(T* at, T value) {
-    static_assert(std::is_integral_v<T>, "the order of floating-point atomics, and so the sum, would change from run to run");
+    static_assert(std::is_integral_v<T>,
+                  "the order of floating-point atomics, and so the sum, would change from run to run");
     T before = *at;
     *at = T(before + value);
     return before;
@@ -114,7 +115,8 @@ inline void mma_m16n8k8_tf32(float (&sums)[4], const unsigned (&a)[4], const uns
         int row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
         double sum = 0;
         for (int l = 0; l < 8; l++) {
-            unsigned left = lanes[row % 8 * 4 + l % 4].a[row / 8 + l / 4 * 2], right = lanes[column * 4 + l % 4].b[l / 4];
+            unsigned left = lanes[row % 8 * 4 + l % 4].a[row / 8 + l / 4 * 2],
+                     right = lanes[column * 4 + l % 4].b[l / 4];
             sum += double(__uint_as_float(left)) * __uint_as_float(right);
         }
         sums[e] += float(sum);

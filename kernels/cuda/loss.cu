@@ -4,8 +4,8 @@
 #include "rows.cuh"
 
 // log p = log softmax(x), loss = −Σ q · log p.
-extern "C" __global__ void cross_entropy_forward(const real* x, const real* q, real* log_p, real* loss, long long rows, int C,
-                                                 long long inner) {
+extern "C" __global__ void cross_entropy_forward(const real* x, const real* q, real* log_p, real* loss, long long rows,
+                                                 int C, long long inner) {
     if (row_number() >= rows) return;
     Row row = row_of(row_number(), C, inner);
     log_softmax(x, log_p, row);
@@ -17,8 +17,8 @@ extern "C" __global__ void cross_entropy_forward(const real* x, const real* q, r
 }
 
 // dx = dloss · (Σ q · p − q).
-extern "C" __global__ void cross_entropy_backward(const real* grad, const real* log_p, const real* q, real* dx, long long rows,
-                                                  int C, long long inner) {
+extern "C" __global__ void cross_entropy_backward(const real* grad, const real* log_p, const real* q, real* dx,
+                                                  long long rows, int C, long long inner) {
     if (row_number() >= rows) return;
     Row row = row_of(row_number(), C, inner);
     double sum = 0;

@@ -17,8 +17,8 @@ __device__ inline real inverse_power(real d, real beta) {
 }
 
 // y = x · d^−β with d = k + scale · Σ x² over the channels c − before … c + after that exist.
-extern "C" __global__ void lrn_forward(const real* x, real* y, real* d, long long planes, int C, int positions, int before,
-                                       int after, real scale, real beta, real k) {
+extern "C" __global__ void lrn_forward(const real* x, real* y, real* d, long long planes, int C, int positions,
+                                       int before, int after, real scale, real beta, real k) {
     FOR_EACH_CELL(plane, planes, cell, positions) {
         int c = int(plane % C);
         long long at = plane * positions + cell;
@@ -42,8 +42,8 @@ extern "C" __global__ void lrn_shares(const real* grad, const real* x, const rea
 }
 
 // dx −= factor · x · Σ share over the channels c − before … c + after that exist.
-extern "C" __global__ void lrn_backward(const real* x, const real* share, real* dx, long long planes, int C, int positions,
-                                        int before, int after, real factor) {
+extern "C" __global__ void lrn_backward(const real* x, const real* share, real* dx, long long planes, int C,
+                                        int positions, int before, int after, real factor) {
     FOR_EACH_CELL(plane, planes, cell, positions) {
         int c = int(plane % C);
         long long at = plane * positions + cell;
@@ -54,8 +54,8 @@ extern "C" __global__ void lrn_backward(const real* x, const real* share, real* 
 }
 
 // The entries of the block's channel, its threads side by side in an image.
-#define FOR_EACH_OF_CHANNEL(i, N, C, positions)                                                     \
-    for (int n = threadIdx.y; n < (N); n += blockDim.y)                                             \
+#define FOR_EACH_OF_CHANNEL(i, N, C, positions)                                                          \
+    for (int n = threadIdx.y; n < (N); n += blockDim.y)                                                  \
         for (long long first = ((long long)n * (C) + blockIdx.x) * (positions), i = first + threadIdx.x; \
              i < first + (positions); i += blockDim.x)
 
@@ -88,8 +88,8 @@ extern "C" __global__ void batch_norm_forward(const real* x, const real* mean, c
 }
 
 // dx = (dx̂ − mean(dx̂) − x̂ · mean(dx̂ · x̂)) / std, for the block's channel.
-extern "C" __global__ void batch_norm_backward(const real* grad, const real* normalised, const real* inverse_std, real* dx,
-                                               int N, int C, int positions) {
+extern "C" __global__ void batch_norm_backward(const real* grad, const real* normalised, const real* inverse_std,
+                                               real* dx, int N, int C, int positions) {
     __shared__ double scratch[32];
     double terms = double(N) * positions, sum = 0, product = 0;
     FOR_EACH_OF_CHANNEL(i, N, C, positions) {

@@ -20,8 +20,9 @@ extern "C" __global__ void sgd_step(real* p, const real* grad, real* v, real lr,
 
 // m = β₁·m + (1 − β₁)·g; s = β₂·s + (1 − β₂)·g²; p −= rate · m / (√s / root + eps): `rate` and `root` make up for the
 // start of m and s at 0. Weight decay is `added` to g, or p is first multiplied by what is `kept` of it.
-extern "C" __global__ void adam_step(real* p, const real* grad, real* m, real* s, real first, real to_first, real second,
-                                     real to_second, real rate, real root, real eps, real added, real kept, long long size) {
+extern "C" __global__ void adam_step(real* p, const real* grad, real* m, real* s, real first, real to_first,
+                                     real second, real to_second, real rate, real root, real eps, real added, real kept,
+                                     long long size) {
     FOR_EACH_ENTRY(i, size) {
         real parameter = kept * p[i], g = grad[i];
         if (added != 0) g += added * parameter;

@@ -19,12 +19,13 @@ __device__ inline int counted(int i, int size, int kernel, int stride, int lead,
 
 __device__ inline real cells_of(const Geometry& g, int p, int q, int include_pad) {
     if (include_pad)
-        return real(counted(p, g.H, g.R, g.stride_h, g.top, g.bottom) * counted(q, g.W, g.S, g.stride_w, g.left, g.right));
+        return real(counted(p, g.H, g.R, g.stride_h, g.top, g.bottom) *
+                    counted(q, g.W, g.S, g.stride_w, g.left, g.right));
     int h = p * g.stride_h - g.top, w = q * g.stride_w - g.left;
     return real((min(h + g.R, g.H) - max(h, 0)) * (min(w + g.S, g.W) - max(w, 0)));
 }
 
-// y = the largest of a window, winner = the kernel cell r·S + s that held it: the first of equals, and NaN before numbers.
+// y = the largest of a window, winner = the kernel cell r·S + s that held it: of equals the first, NaN before numbers.
 extern "C" __global__ void max_pool2d_forward(const real* x, real* y, int* winner, long long planes, const Geometry g) {
     FOR_EACH_CELL(plane, planes, cell, g.P * g.Q) {
         int h = cell / g.Q * g.stride_h - g.top, w = cell % g.Q * g.stride_w - g.left;
@@ -45,7 +46,8 @@ extern "C" __global__ void max_pool2d_forward(const real* x, real* y, int* winne
 }
 
 // dx = sum of dy over the windows that the cell won.
-extern "C" __global__ void max_pool2d_backward(const real* grad, const int* winner, real* dx, long long planes, const Geometry g) {
+extern "C" __global__ void max_pool2d_backward(const real* grad, const int* winner, real* dx, long long planes,
+                                               const Geometry g) {
     FOR_EACH_CELL(plane, planes, cell, g.H * g.W) {
         int h = cell / g.W + g.top, w = cell % g.W + g.left;
         long long outputs = plane * g.P * g.Q;
@@ -60,7 +62,8 @@ extern "C" __global__ void max_pool2d_backward(const real* grad, const int* winn
 }
 
 // y = sum of a window over its count.
-extern "C" __global__ void avg_pool2d_forward(const real* x, real* y, long long planes, const Geometry g, int include_pad) {
+extern "C" __global__ void avg_pool2d_forward(const real* x, real* y, long long planes, const Geometry g,
+                                              int include_pad) {
     FOR_EACH_CELL(plane, planes, cell, g.P * g.Q) {
         int p = cell / g.Q, q = cell % g.Q, h = p * g.stride_h - g.top, w = q * g.stride_w - g.left;
         const real* image = x + plane * g.H * g.W;
@@ -72,7 +75,8 @@ extern "C" __global__ void avg_pool2d_forward(const real* x, real* y, long long 
 }
 
 // dx = sum, over the windows that the cell lies in, of their dy over their count.
-extern "C" __global__ void avg_pool2d_backward(const real* grad, real* dx, long long planes, const Geometry g, int include_pad) {
+extern "C" __global__ void avg_pool2d_backward(const real* grad, real* dx, long long planes, const Geometry g,
+                                               int include_pad) {
     FOR_EACH_CELL(plane, planes, cell, g.H * g.W) {
         int h = cell / g.W + g.top, w = cell % g.W + g.left;
         real sum = 0;

@@ -1,6 +1,6 @@
 // Rows of an array seen as (outer, C, inner): the C entries of row (o, i) lie `inner` apart, from o · C · inner + i on.
 //
-// blockDim.x lanes share a row, and a block has blockDim.y rows. Where a row lies in one piece its lanes are a warp, and
+// blockDim.x lanes share a row, and a block has blockDim.y rows. Where a row lies in one piece its lanes are a warp and
 // read neighbours. Where rows lie side by side each has one lane, and the neighbours are other rows'.
 #pragma once
 #include "common.cuh"
@@ -28,7 +28,8 @@ __device__ inline double sum_of_lanes(double value) {
 __device__ inline real largest_in(const real* x, const Row& row) {
     real largest = -infinity();
     FOR_EACH_IN_ROW(i, row) largest = max(largest, x[i]);
-    for (int other = blockDim.x / 2; other; other /= 2) largest = max(largest, __shfl_xor_sync(0xffffffff, largest, other));
+    for (int other = blockDim.x / 2; other; other /= 2)
+        largest = max(largest, __shfl_xor_sync(0xffffffff, largest, other));
     return largest;
 }
 

@@ -18,7 +18,8 @@ extern "C" __global__ void softmax_forward(const real* x, real* y, long long row
 }
 
 // dx = y · (dy − Σ dy · y).
-extern "C" __global__ void softmax_backward(const real* grad, const real* y, real* dx, long long rows, int C, long long inner) {
+extern "C" __global__ void softmax_backward(const real* grad, const real* y, real* dx, long long rows, int C,
+                                            long long inner) {
     if (row_number() >= rows) return;
     Row row = row_of(row_number(), C, inner);
     double sum = 0;
@@ -32,7 +33,8 @@ extern "C" __global__ void log_softmax_forward(const real* x, real* y, long long
 }
 
 // dx = dy − e^y · Σ dy.
-extern "C" __global__ void log_softmax_backward(const real* grad, const real* y, real* dx, long long rows, int C, long long inner) {
+extern "C" __global__ void log_softmax_backward(const real* grad, const real* y, real* dx, long long rows, int C,
+                                                long long inner) {
     if (row_number() >= rows) return;
     Row row = row_of(row_number(), C, inner);
     double sum = 0;

@@ -18,7 +18,19 @@ FOLDERS = {  # import name: folder
     "tinycnn.benchmarks": ROOT / "benchmarks",
     "tinycnn.tutorials": ROOT / "tutorials",
 }
-CORE = ("arrays", "backend", "checks", "choices", "function", "geometry", "gpu", "optional", "random", "storage", "tensor")
+CORE = (
+    "arrays",
+    "backend",
+    "checks",
+    "choices",
+    "function",
+    "geometry",
+    "gpu",
+    "optional",
+    "random",
+    "storage",
+    "tensor",
+)
 CORE += ("threads", "wording", "data")  # data knows arrays, never Tensor, and so stands below all that trains
 CHAIN = ("functional", "nn", "models", "training", "cli")  # each may import those before it, none after
 KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.gpu", "tinycnn.storage", "tinycnn.wording")

@@ -253,15 +253,6 @@ def allocated(array: Any, memory: np.ndarray) -> weakref.ref[Pool] | None:
     return None if _allocators[-1] is None else weakref.ref(_allocators[-1].__self__)
 
 
-def owner_at(address: int) -> Any:
-    """The array whose memory this address is in."""
-    found = max((start for start in _owners if start <= address), default=0)
-    owner = _owners.get(found)
-    assert owner is not None, "an address was given of memory that nobody has"
-    assert address < found + owner.nbytes, "an address was given of memory that nobody has"
-    return owner
-
-
 class PinnedMemoryPointer(np.ndarray):
     """Pinned memory, as a buffer."""
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinycnn as tc
+import tinycnn.functional as F
 from tests.numeric import assert_close
 from tests.training import few
 from tests.training.few import BATCHES, StopAfter, metrics, timeless
@@ -355,7 +356,16 @@ def test_an_evaluation_that_needs_too_much_memory(little_memory):
 
 @looks_behind
 def test_what_cupy_itself_asks_for_is_told_alike(little_memory):
-    model = tc.nn.Sequential(tc.nn.Flatten(), tc.nn.Linear(36, 50)).to("cupy")  # by cuBLAS
-    little_memory(4 * 50 * 4 - 1)
-    with pytest.raises(NotEnoughMemory, match=r"^the GPU has too little memory: 800 B asked for"):
+    class Twice(tc.nn.Module):
+        """By CuPy's own arithmetic: (N, 36) -> (N, 72)."""
+
+        def __init__(self) -> None:
+            self.weight = tc.nn.Parameter(np.ones(2, np.float32))
+
+        def forward(self, x: tc.Tensor) -> tc.Tensor:
+            return F.flatten(x.reshape(-1, 36, 1) * self.weight, 1)
+
+    model = tc.nn.Sequential(tc.nn.Flatten(), Twice(), tc.nn.Linear(72, 3)).to("cupy")
+    little_memory(4 * 72 * 4 - 1)
+    with pytest.raises(NotEnoughMemory, match=r"^the GPU has too little memory: 1\.2 KB asked for"):
         trainer(model).fit(loader(), epochs=1)

@@ -1,9 +1,7 @@
 """Steps that a CUDA graph repeats are those that Python would have taken, bit for bit; others are not repeated."""
 
-import os
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,6 @@ from tinycnn.data import DataLoader
 from tinycnn.training import Callback, Diverged, Trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(bool(gpu.problem()), reason=gpu.problem())]
-EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"
-looks_behind = pytest.mark.skipif(not EMULATED, reason="asks the stand-in for CuPy: TINYCNN_TEST_CUDA=emulated")
 
 BATCHES = 5  # in an epoch, and a smaller one
 OPTIONS: dict[str, Any] = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
@@ -317,6 +313,12 @@ def test_what_turns_out_not_to_be_repeatable_is_refused_in_the_first_steps(layer
     trainer(network(layer), graph=False).fit(loader(), epochs=1)
 
 
+def test_a_product_that_is_left_to_cublas_is_refused(monkeypatch):
+    monkeypatch.setattr("tinycnn.kernels.cuda.product.SMALL", 0)
+    with pytest.raises(ValueError, match=r"fits in no CUDA graph \(.* is cuBLAS's, .*\): leave out cuda_graph$"):
+        trainer().fit(loader(), epochs=1)
+
+
 # What goes wrong
 
 
@@ -365,56 +367,3 @@ def test_a_target_that_is_no_class_is_told():
     labels[17] = 3
     with pytest.raises(ValueError, match="cross_entropy: target 3 at index 1 is no class: with 3 logits the"):
         trainer().fit(DataLoader(images, labels, 4), epochs=1)
-
-
-# The memory of a graph
-
-
-@looks_behind
-def test_a_graph_must_not_outlive_what_it_reads():
-    import cupy
-
-    from tests.cupy_streams import CUDARuntimeError
-    from tinycnn.kernels.cuda.stream import Graph
-
-    x = cupy.asarray(np.ones(3, np.float32))
-    graph = Graph(partial(np.multiply, x, 2))
-    graph.launch()
-    assert graph.made.get().tolist() == [2, 2, 2]
-    del x
-    with pytest.raises(CUDARuntimeError, match="IllegalAddress"):
-        graph.launch()
-
-
-@looks_behind
-def test_results_end_with_their_graph():
-    import cupy
-
-    from tests.cupy_streams import CUDARuntimeError
-    from tinycnn.kernels.cuda.stream import Graph
-
-    x = cupy.asarray(np.ones(3, np.float32))
-    made = Graph(lambda: x * 2).made
-    with pytest.raises(CUDARuntimeError, match="IllegalAddress"):
-        made.get()
-
-
-@looks_behind
-def test_nothing_is_done_while_a_graph_is_recorded():
-    import cupy
-
-    from tinycnn.kernels.cuda.stream import Graph
-
-    x = cupy.asarray(np.ones(3, np.float32))
-
-    def add() -> Any:
-        x[...] += 1
-        return x.sum()
-
-    graph = Graph(add)
-    assert x.get().tolist() == [1, 1, 1]
-    assert np.isnan(graph.made.get())
-    for times in (1, 2):
-        graph.launch()
-        assert (x.get() == 1 + times).all()
-        assert graph.made.item() == 3 * (1 + times)

@@ -66,10 +66,11 @@ class Trainer:
         Told in this order.
     cuda_graph
         Whether the GPU repeats a recorded step by itself, with the same results and less to do for Python: for models
-        on the GPU, without dropout, trained by `SGD`. Code in the model, and hooks, runs only in steps that are
-        recorded, or are not like the recorded one: a batch of another size, the first two after a hyper-parameter has
-        changed. Gradients are the graph's own arrays, which the next step overwrites. The step of a batch whose loss
-        is not finite is taken, for the loss is read after it.
+        on the GPU, without dropout, trained by `SGD`, and so small that no product is left to cuBLAS, which CuPy does
+        not record. Code in the model, and hooks, runs only in steps that are recorded, or are not like the recorded
+        one: a batch of another size, the first two after a hyper-parameter has changed. Gradients are the graph's own
+        arrays, which the next step overwrites. The step of a batch whose loss is not finite is taken, for the loss is
+        read after it.
 
     Raises
     ------

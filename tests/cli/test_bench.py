@@ -11,7 +11,7 @@ import tinycnn as tc
 from tests.rights import open_folder, without_rights
 from tests.tuned import own_table
 from tinycnn import tuning
-from tinycnn.backend import able_algorithms, convolution, forget_choices, load_kernels
+from tinycnn.backend import able_algorithms, convolution, cpu_backends, forget_choices, load_kernels
 from tinycnn.benchmarks import timing
 from tinycnn.cli.bench.tune import Contest
 from tinycnn.geometry import conv_geometry
@@ -119,7 +119,7 @@ def test_within_the_noise_the_rules_choice_stays():
     assert contest.fastest == "winograd"
 
 
-@pytest.mark.parametrize("name", tc.available_backends())
+@pytest.mark.parametrize("name", cpu_backends())
 def test_real_measurements_choose_what_runs_and_training_takes_it(command, table, name):
     outcome = command("bench", "tune", "--batch", 2, "--repeat", 1, "--backend", name, "--threads", 1, "--json")
     assert outcome.status == 0
@@ -143,8 +143,13 @@ def test_real_measurements_choose_what_runs_and_training_takes_it(command, table
         np.testing.assert_allclose(tuned_gradient, model.c1.weight.grad, rtol=1e-3, atol=1e-6)
 
 
+def test_on_a_gpu_nothing_is_measured(refused, table):
+    line = refused("bench", "tune", "--backend", "cupy")
+    assert f"on a GPU the rules choose: give --backend {cpu_backends()[-1]}" in line
+
+
 def test_the_backend_in_use_stays_in_use(command, table, clock):
-    command("bench", "tune", "--backend", tc.available_backends()[-1], "--batch", 1)
+    command("bench", "tune", "--backend", cpu_backends()[-1], "--batch", 1)
     assert tc.backend.current_backend() == "numpy"
 
 

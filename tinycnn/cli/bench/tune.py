@@ -11,7 +11,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tinycnn import tuning
-from tinycnn.backend import Kernels, able_algorithms, current_backend, forget_choices, load_kernels, use_backend
+from tinycnn.backend import (
+    Kernels,
+    able_algorithms,
+    cpu_backends,
+    current_backend,
+    forget_choices,
+    load_kernels,
+    use_backend,
+)
 from tinycnn.benchmarks.timing import Operands, bind, calls_for, estimate, measure_in_turn, spread
 from tinycnn.cli.network import network_of
 from tinycnn.cli.options import Whole, WholeNumbers
@@ -88,7 +96,7 @@ def tune(
     batch_size
         Images in a step; those that the model is trained with where not given. May be given several times.
     backend
-        Kernels to measure; those in use where not given. See tinycnn info.
+        Kernels to measure, in main memory; those in use where not given. See tinycnn info.
     threads
         Threads to measure with; those that the model is trained with where not given.
     repeat
@@ -107,6 +115,11 @@ def tune(
         raise ValueError(f"--threads must be from 1 to {MOST}, got {threads}")
     tuning.require_storable()
     name = current_backend() if backend is None else backend
+    if name == "cupy":
+        raise ValueError(
+            "bench tune measures kernels in main memory, and on a GPU the rules choose: "
+            f"give --backend {cpu_backends()[-1]}"
+        )
     with use_backend(name):
         kernels = load_kernels(name)
         contests = _contests(models or ("lenet5",), batch_size, threads)

@@ -150,13 +150,14 @@ class ndarray:
         return _run(function, args, options)
 
     def __getitem__(self, index: Any) -> Any:
-        if any(isinstance(i, ndarray) and i.dtype == bool for i in (index if isinstance(index, tuple) else (index,))):
+        if any(isinstance(i, ndarray) and i.dtype == bool for i in _parts(index)):
             wait("how many entries a mask selects")
-        return _run(operator.getitem, (self, index), {})
+        return _run(_item if _has_positions(index) else operator.getitem, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         memory, plain_index, plain_value = self._host, _in(index), _in(value)
-        do(lambda: operator.setitem(memory, plain_index, plain_value), _arrays((self, index, value)))
+        assign = _set_item if _has_positions(index) else operator.setitem
+        do(lambda: assign(memory, plain_index, plain_value), _arrays((self, index, value)))
 
     def __len__(self) -> int:
         return len(self._host)
@@ -182,6 +183,30 @@ class ndarray:
         return repr(self._host)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _has_positions(index: Any) -> bool:
+    """Whether an index holds an array of whole numbers."""
+    return any(isinstance(part, ndarray) and part.dtype.kind in "iu" for part in _parts(index))
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _item(memory: np.ndarray, index: Any) -> np.ndarray:
+    try:
+        return memory[index]
+    except IndexError as error:
+        if "out of bounds" in str(error):
+            raise AssertionError("CuPy refuses no position in an array, it wraps round") from None
+        raise
+
+
+def _set_item(memory: np.ndarray, index: Any, value: Any) -> None:
+    written = _item(np.arange(memory.size).reshape(memory.shape), index)
+    assert np.size(value) == 1 or np.unique(written).size == written.size, "which of the values stays is undefined"
+    memory[index] = value
 
 
 def _operator(name: str, ufunc: np.ufunc, swapped: bool = False, in_place: bool = False) -> None:

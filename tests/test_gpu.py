@@ -170,6 +170,15 @@ def test_numbers_meet_a_tensor_on_its_side(there, number):
         assert op(on_gpu, number).tolist() == op(here, number).tolist()
 
 
+def test_numbers_meet_whole_numbers_on_their_side(there):
+    whole = np.array([[1, 2], [3, 4]])
+    on_gpu, here = tc.Tensor(there(whole)), tc.Tensor(whole)
+    for number in (3, 0.5, True, [1, 2], np.float64(0.5), np.int8(3)):
+        found, expected = on_gpu * number, here * number
+        assert is_cupy(found.data)
+        assert (found.dtype, found.data.tolist()) == (expected.dtype, expected.data.tolist())
+
+
 LAYERS = {
     "Linear": lambda: nn.Linear(5, 3),
     "Conv1d": lambda: nn.Conv1d(2, 3, 3),
@@ -336,5 +345,9 @@ def test_states_are_where_the_module_is_and_load_from_either_side(there):
                 np.testing.assert_array_equal(to_numpy(array), state[name])
             net[0].weight.data[...] = 7
             assert on_gpu["0.weight"].tolist() == state["0.weight"].tolist(), "memory is shared"
+    a, b = net[1].to("cupy").weight, net[1].bias
+    a.data[...], b.data[...] = 1, 2
+    net[1].load_state_dict({"weight": b.data, "bias": a.data}, strict=False)
+    assert (a.data.tolist(), b.data.tolist()) == ([2, 2], [1, 1]), "nothing is overwritten before it is read"
     with pytest.raises(ValueError, match="mis-shaped"):
         net.load_state_dict({**on_gpu, "0.bias": on_gpu["0.weight"]})

@@ -96,7 +96,8 @@ def test_an_index_out_of_bounds_is_refused_as_numpy_refuses_it(there):
     mask = np.array([True, False, True, False])
     indices = [
         [4], [-5], ([0, 1], [0, 3]), (slice(None), [2, 3]), (..., [0, -3]), (None, 0, ..., [2]), (..., [4], 0, None),
-        (mask, [3, 0]), (np.eye(4, 3) > 0, [2]), ([0], None, [1], [2]), np.array([0, 4]), (0, np.array([[-4]])), 4, (0, 0, 0, [0]),
+        (mask, [3, 0]), (np.eye(4, 3) > 0, [2]), ([0], None, [1], [2]), np.array([0, 4]), (0, np.array([[-4]])),
+        4, (0, 0, 0, [0]),
     ]  # fmt: skip
     for index in indices:
         parts = index if isinstance(index, tuple) else (index,)

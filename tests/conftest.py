@@ -30,7 +30,7 @@ elif CUDA == "unpooled":  # for compute-sanitizer: what lies beside an array on 
 
 COMMON = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, **COMMON)
-settings.register_profile("emulated", max_examples=25, **COMMON)  # where each takes long
+settings.register_profile("emulated", max_examples=10, **COMMON)  # where each takes long
 settings.register_profile("few", max_examples=3, **COMMON)  # where each takes very long
 settings.register_profile("full", max_examples=2000, **COMMON)
 settings.load_profile(os.environ.get("TINYCNN_TEST_PROFILE", "default"))

@@ -40,7 +40,7 @@ from tinycnn.kernels.cuda.source import FOLDER, kernels_in
 from tinycnn.storage import replace, user_cache
 
 HEADERS = FOLDER / "intrinsics.h", FOLDER / "emulation.h"
-SANITIZERS = ("-Og", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fsanitize-sections=emulated_shared")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fsanitize-sections=emulated_shared")
 FLAGS = "-std=c++20", "-g1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unknown-pragmas"
 SANITIZE = "TINYCNN_EMULATE_SANITIZE"  # environment variable that `sanitized_environment` sets
 

@@ -2,7 +2,7 @@
 
 As on the CPU the matrix of columns is R·S times the input, and the batch is taken a few images at a time, as many as
 fit COLUMN_BYTES. The product comes out with channels first; what turns it into images also adds the bias and takes the
-maximum with 0. cuBLAS rounds to TF32 where `tinycnn.allow_tf32` says that it may.
+maximum with 0. cuBLAS rounds to TF32 where `tinycnn.allow_tf32` says that it may, but not where there are groups.
 
 Plain twin: `tinycnn.kernels.numpy.conv_im2col`, with the formulas.
 """

@@ -4,7 +4,8 @@ cuBLAS multiplies large matrices near the GPU's peak. CuPy calls it in no graph,
 is mostly its start. So small layers run as the convolutions of images of one cell that they are, by
 `conv_implicit_gemm`: in a graph and out of it by the same kernel, with the same bits.
 
-cuBLAS rounds float32 to TF32 where `tinycnn.allow_tf32` says that it may.
+cuBLAS rounds float32 to TF32 where `tinycnn.allow_tf32` says that it may, but in batches of several products, for which
+CuPy leaves it no choice.
 
 Plain twin: `tinycnn.kernels.numpy.linear`.
 """
@@ -42,6 +43,8 @@ def matmul(a: Array, b: Array, tf32: bool = True) -> Array:
             f"a product of {a.shape} and {b.shape} is cuBLAS's, which CuPy calls in no graph; convolutions have "
             'algorithm="implicit_gemm"'
         )
+    if a.ndim == 3 and len(a) == len(b) == 1:  # no batch, so that it may be TF32, and a transposed factor is not copied
+        return matmul(a[0], b[0], tf32)[np.newaxis]
     with explained(), _compute_type(tf32 and tf32_allowed(a.dtype) and has_tensor_cores()):
         return cupy.matmul(a, b)
 

@@ -65,6 +65,9 @@ def test_cublas_rounds_to_tf32_where_that_is_allowed_and_only_then(monkeypatch):
         product.linear_forward(x, weight, None)
         assert kinds.pop() != product.TF32, "it is left as it was found"
         assert kinds.pop() == product.TF32
+        product.matmul(x[np.newaxis], weight.T[np.newaxis])
+        assert product.TF32 in kinds, "one product is no batch"
+        kinds.clear()
         product.linear_forward(x.astype(np.float64), weight.astype(np.float64), None)
         product.matmul(x, weight.T, tf32=False)
     assert product.TF32 not in kinds

@@ -6,6 +6,7 @@ By nvcc where there is one, and by NVRTC, which is what CuPy calls, where CuPy i
 import ast
 import importlib
 import json
+import math
 import os
 import re
 import shutil
@@ -14,12 +15,14 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests import oracles
 from tests.kernels.processes import NAMES, ROOT
+from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.cuda.emulate import _DTYPES as DTYPES
 from tinycnn.kernels.cuda.source import FOLDER, kernels_in, reals, source, sources
 
@@ -172,11 +175,21 @@ def numbers_of(text: str) -> Iterator[tuple[str, str]]:
         yield from ((kernel, type_) for type_ in types if not type_.endswith("*"))
 
 
-def fields_of(struct: str, text: str) -> list[tuple[str, str]]:
-    """The members of a plain struct in a source, in their order: (name, type)."""
-    body = re.search(rf"struct {struct} {{([^{{}}]*)}}", text)
-    lines = re.findall(r"([\w ]+?) (\w+(?:, \w+)*);", body[1]) if body else []
-    return [(name, type_.strip()) for type_, names in lines for name in names.split(", ")]
+def fields_of(struct: str, text: str) -> list[tuple[str, str, int]]:
+    """The members of a plain struct in a source, in their order: (name, type, how many)."""
+    body = re.search(rf"struct {struct} {{([^{{}}]*)}}", re.sub(r"//[^\n]*", "", text))
+    lines = re.findall(r"((?:long )*\w+) (\w+(?:\[\d+\])?(?:, \w+(?:\[\d+\])?)*);", body[1]) if body else []
+    members = ((type_, one.partition("[")) for type_, names in lines for one in names.split(", "))
+    return [(name, type_, int(count.rstrip("]") or 1)) for type_, (name, _, count) in members]
+
+
+def records(real: str) -> dict[str, Any]:
+    """What launchers pass for the structs, by the structs' names."""
+    from tinycnn.kernels.cuda import conv_winograd, launch
+
+    three_by_three = ConvGeometry(Axis(5, 3), Axis(5, 3), 1, 1, 1)
+    transform, tiles = conv_winograd._constants(three_by_three, {"float": "f", "double": "d"}[real])
+    return {"Geometry": launch.RECORD, "Transform": transform.dtype, "Tiles": tiles.dtype}
 
 
 @pytest.mark.parametrize(("name", "real"), MADE)
@@ -188,8 +201,11 @@ def test_numbers_are_passed_with_the_size_that_is_declared(name, real):
     for kernel, type_ in numbers_of(text):
         where = f"{kernel} takes a {type_}"
         if fields := fields_of(type_.removeprefix("const "), text):
-            assert fields == [(field, "int") for field in launch.RECORD.names], where
-            assert launch.RECORD.itemsize == 4 * len(fields)
+            record = records(real)[type_.removeprefix("const ")]
+            bases = {"int": np.dtype(np.int32), "real": like.dtype}
+            passed = [(field, record[field].base, math.prod(record[field].shape)) for field in record.names]
+            assert passed == [(field, bases[base], count) for field, base, count in fields], where
+            assert record.itemsize == sum(base.itemsize * count for _, base, count in passed), where
         else:
             wanted = like.dtype if type_ == "real" else DTYPES[type_]
             assert launch._number(1, type_, like).dtype == wanted, where
@@ -200,7 +216,7 @@ def test_an_argument_of_another_size_would_be_noticed():
         'struct A {\n    int b, c;\n    long long d;\n};\nextern "C" __global__ void k(A a, float f, const int* p) {}'
     )
     assert list(numbers_of(text)) == [("k", "A"), ("k", "float")]
-    assert fields_of("A", text) == [("b", "int"), ("c", "int"), ("d", "long long")]
+    assert fields_of("A", text) == [("b", "int", 1), ("c", "int", 1), ("d", "long long", 1)]
     assert not fields_of("B", text)
     pytest.importorskip("cupy")
     launch = importlib.import_module("tinycnn.kernels.cuda.launch")

@@ -1,6 +1,8 @@
-"""Numbers as a person reads them."""
+"""Numbers and tables as a person reads them."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Sequence
 
 
 def percent(part: float, digits: int = 2) -> str:
@@ -47,3 +49,21 @@ def readable_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError
+
+
+def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
+    """Rows of cells in columns; those numbered in ``right`` end alike, the others start alike.
+
+    Examples
+    --------
+    >>> print(table([("layer", "ms"), ("c1", "12.5"), ("c3", "3")], right={1}))
+    layer    ms
+    c1     12.5
+    c3        3
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = (
+        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

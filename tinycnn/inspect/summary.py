@@ -20,7 +20,7 @@ from tinycnn.hooks import Call, watch
 from tinycnn.inspect.convolutions import blank_image
 from tinycnn.nn import Module, Parameter, evaluating
 from tinycnn.tensor import Tensor
-from tinycnn.wording import readable_bytes
+from tinycnn.wording import readable_bytes, table
 
 
 @dataclass(frozen=True)
@@ -147,15 +147,8 @@ class Summary:
     def __str__(self) -> str:
         header = ("layer", "kind", "output", "parameters", "multiply-adds", "field", "kept")
         rows = [header, *(_cells(layer) for layer in self.layers)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-        lines = [
-            "  ".join(
-                c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
         total = f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds an image"
-        return "\n".join([*lines, total])
+        return f"{table(rows, right={3, 4, 5, 6})}\n{total}"
 
     __repr__ = __str__
 

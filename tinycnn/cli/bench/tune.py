@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -21,13 +20,14 @@ from tinycnn.backend import (
     use_backend,
 )
 from tinycnn.benchmarks.timing import Operands, bind, calls_for, estimate, measure_in_turn, spread
+from tinycnn.cli.bar import bar
 from tinycnn.cli.network import network_of
 from tinycnn.cli.options import Whole, WholeNumbers
 from tinycnn.cli.status import DONE
 from tinycnn.geometry import ConvGeometry
 from tinycnn.inspect import convolutions
 from tinycnn.threads import MOST, cores, set_num_threads, threads_of
-from tinycnn.wording import duration
+from tinycnn.wording import duration, table
 
 CONTENDS = 5  # an algorithm that is estimated to be so many times slower than the fastest is not measured
 Batches = Annotated[WholeNumbers, Parameter(name=("--batch-size", "--batch"))]
@@ -167,7 +167,7 @@ def _contests(models: Sequence[str], batch_sizes: Sequence[int] | None, threads:
 def _measure(kernels: Kernels, contests: Sequence[Contest], repeat: int) -> None:
     geometries = len({contest.geometry for contest in contests})
     print(f"{len(contests)} passes of {geometries} convolutions on {kernels.name}, {_counts(contests)}", flush=True)
-    with _bar("estimating", len(contests)) as advance:
+    with bar("estimating", len(contests)) as advance:
         for contest in contests:
             _set_threads(kernels, contest)
             contest.rule = kernels.choose_convolution(contest.phase, contest.geometry)
@@ -177,7 +177,7 @@ def _measure(kernels: Kernels, contests: Sequence[Contest], repeat: int) -> None
     work = [_seconds_of(contest, repeat) for contest in contests]
     runs = sum(len(contest.contenders) for contest in contests)
     print(f"{runs} that may be the fastest, {repeat} times each: about {duration(sum(work))}", flush=True)
-    with _bar("measuring", sum(work)) as advance:
+    with bar("measuring", sum(work)) as advance:
         for contest, seconds in zip(contests, work, strict=True):
             _set_threads(kernels, contest)
             arrays, names = Operands.of(contest.geometry), contest.contenders
@@ -197,22 +197,6 @@ def _seconds_of(contest: Contest, repeat: int) -> float:
     return sum(seconds * (2 + repeat * calls_for(seconds)) for seconds in each)
 
 
-@contextmanager
-def _bar(task: str, total: float) -> Iterator[Callable[[float], None]]:
-    """A bar on standard error where that is a terminal; gives what moves it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), TextColumn("left"), console=console, transient=True) as progress:
-        shown = progress.add_task(task, total=total)
-        yield lambda done: progress.advance(shown, done)
-
-
 def _counts(contests: Sequence[Contest]) -> str:
     counts = sorted({contest.threads for contest in contests})
     return " and ".join(map(str, counts)) + (" thread" if counts == [1] else " threads")
@@ -228,13 +212,7 @@ def _table(contests: Sequence[Contest]) -> str:
         gain = f"{contest.seconds(contest.rule) / contest.seconds(fastest):.2f}"
         row = contest.layers[0] + more, size, str(g.N), contest.phase, fastest, times[0], contest.rule, times[1], gain
         rows.append(row)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = {2, 5, 7, 8}
-    lines = (
-        "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    return table(rows, right={2, 5, 7, 8})
 
 
 def _as_json(contest: Contest) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""Records of the lab: one JSON file each, with the machine and the versions that its figures are of."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tinycnn import tuning
+from tinycnn.storage import write_text
+from tinycnn.threads import cores
+from tinycnn.training.environment import environment
+
+FORMAT = "tinycnn lab 1"
+RESULTS = Path(__file__).parent / "results"
+Record = dict[str, Any]
+
+
+def new(kind: str, settings: Mapping[str, Any], libraries: Sequence[str] = ()) -> Record:
+    """Start a record.
+
+    Parameters
+    ----------
+    kind
+        ``"conv"`` or ``"models"``.
+    settings
+        What was asked for.
+    libraries
+        Distributions whose versions count beside tinycnn's and NumPy's.
+    """
+    versions = {name: found for name in libraries if (found := _version(name))}
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    machine = {"processor": tuning.machine(), "cores": cores(), "memory": memory, "caches": caches()}
+    about = {"format": FORMAT, "kind": kind, "date": date.today().isoformat(), "settings": dict(settings)}
+    surroundings = {name: value for name, value in environment().items() if name != "threads"}  # settings have it
+    return about | {"environment": surroundings | versions, "machine": machine}
+
+
+def save(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record, an entry of its lists on a line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(
+        path, "{\n" + ",\n".join(f"{json.dumps(key)}: {_text(value)}" for key, value in record.items()) + "\n}\n"
+    )
+
+
+def load(path: Path, kind: str | None = None) -> Record:
+    """Read what `save` wrote.
+
+    Raises
+    ------
+    ValueError, OSError
+        When it is no record, or one of another kind than ``kind``.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a record in it, such as {path / 'conv.json'}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] != FORMAT:
+            raise ValueError
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is no record of tinycnn bench conv or tinycnn bench models") from None
+    if kind not in (None, record["kind"]):
+        raise ValueError(f"{path} is a record of tinycnn bench {record['kind']}, expected one of {kind}")
+    return dict(record)
+
+
+def newest(kind: str, folder: Path = RESULTS) -> Path:
+    """The last record of a kind among the results that are kept, by the date in its name.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is none.
+    """
+    found = sorted(folder.glob(f"{kind}-*.json"))
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no {kind}-*.json; tinycnn bench {kind} --out DIR makes one")
+    return found[-1]
+
+
+def caches() -> dict[str, int]:
+    """Bytes of the caches of the first core, such as ``{"L1d": 32768, "L2": 1048576}``, as far as the system tells."""
+    found = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        with suppress(OSError, ValueError):
+            level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+            if kind != "Instruction":
+                unit = {"K": 1 << 10, "M": 1 << 20}.get(size[-1], 1)
+                found[f"L{level}{'d' if kind == 'Data' else ''}"] = int(size.rstrip("KM")) * unit
+    return found
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f" {json.dumps(entry)}" for entry in value) + "\n]"
+    return json.dumps(value)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 import tinycnn as tc
+from tinycnn.benchmarks.contest import PASSES
 from tinycnn.benchmarks.gpu_tests import SANITIZERS, run_tests, sanitize
 from tinycnn.benchmarks.gpu_torch import torch_beside
 from tinycnn.geometry import ConvGeometry
@@ -40,7 +41,7 @@ STEP_BATCH, STEPS = 64, 100  # of LeNet-5's training
 
 def measured(models: Sequence[str], record: dict[str, Any]) -> Iterator[None]:
     """Fill ``record`` with peaks and layers, yielding after each that is new."""
-    from tinycnn.benchmarks.gpu_layers import PASSES, SAMPLES_A_TURN, TURNS, measure
+    from tinycnn.benchmarks.gpu_layers import SAMPLES_A_TURN, TURNS, measure
     from tinycnn.benchmarks.gpu_timing import cupy_clock, peaks
     from tinycnn.kernels.cuda.device import has_tensor_cores
 

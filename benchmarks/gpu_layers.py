@@ -10,13 +10,12 @@ from typing import Any
 import tinycnn as tc
 from tinycnn.arrays import to_cupy
 from tinycnn.backend import able_algorithms, load_kernels
+from tinycnn.benchmarks.contest import EFFECTIVE
 from tinycnn.benchmarks.gpu_timing import Clock
 from tinycnn.benchmarks.gpu_torch import Torch
 from tinycnn.benchmarks.timing import Operands, bind, spread
 from tinycnn.geometry import ConvGeometry
 
-PASSES = ("forward", "backward_input", "backward_weight")
-EFFECTIVE = ("winograd", "fft")  # they need fewer operations than are counted
 TURNS, SAMPLES_A_TURN = 5, 4
 LIMIT = 1.0  # seconds that a call may take
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -76,7 +77,7 @@ class Machine:
 
         bounds = np.linspace(0, STREAM, self.threads + 1).astype(int).tolist()
         parts = [slice(*ends) for ends in pairwise(bounds)]
-        with _in_parallel([lambda part=part: add(part) for part in parts]) as run:
+        with _in_parallel([partial(add, part) for part in parts]) as run:
             return 3 * a.nbytes / _best(run)
 
 

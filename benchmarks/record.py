@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,30 @@ def newest(kind: str, folder: Path = RESULTS) -> Path:
     return found[-1]
 
 
+def save_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as a table with a column for each name that any of them has; lists as 4x64x56x56."""
+    text = StringIO()
+    table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    table.writeheader()
+    table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    write_text(path, text.getvalue())
+
+
+def require_folder(path: Path) -> None:
+    """Refuse, before minutes are spent on measuring, a folder that cannot be written to; made where there is none.
+
+    Raises
+    ------
+    ValueError, OSError
+        Naming it.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"--out must be a folder, {path} is a file")
+    path.mkdir(parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
+        raise ValueError(f"--out: the folder {path} cannot be written to")
+
+
 def caches() -> dict[str, int]:
     """Bytes of the caches of the first core, such as ``{"L1d": 32768, "L2": 1048576}``, as far as the system tells."""
     found = {}
@@ -101,6 +127,10 @@ def _version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return ""
+
+
+def _cell(value: Any) -> Any:
+    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _text(value: Any) -> str:

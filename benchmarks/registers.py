@@ -23,7 +23,7 @@ FLOPS = 2 * SUMS * LANES
 
 
 @intrinsic
-def _multiply_and_add(context, steps):  # type: ignore[no-untyped-def]
+def _multiply_and_add(context, steps):
     """x = 0.5 x + 1 for SUMS vectors, so many times; gives the first number of their sum."""
     return types.float32(steps), _emit
 

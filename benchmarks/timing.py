@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from tinycnn.geometry import ConvGeometry
 PROBE = 0.05  # seconds that a part must take for the whole to be estimated from it
 SAMPLE = 0.005  # seconds that a sample takes at the least, by as many calls as that needs
 STEP = 4  # by how much the next part is larger
+Run = Callable[[], Any]
 
 
 class Operands(NamedTuple):
@@ -35,7 +37,7 @@ class Operands(NamedTuple):
         return cls(*(rng.random(shape, np.float32) - np.float32(0.5) for shape in shapes))
 
 
-def bind(kernels: Kernels, algorithm: str, phase: str, geometry: ConvGeometry, arrays: Operands) -> Callable[[], Any]:
+def bind(kernels: Kernels, algorithm: str, phase: str, geometry: ConvGeometry, arrays: Operands) -> Run:
     """One pass as a function without arguments."""
     kernel = convolution(kernels, algorithm, phase, geometry)
     x, weight, bias, grad = arrays
@@ -73,7 +75,7 @@ def _parts(geometry: ConvGeometry) -> list[ConvGeometry]:
     return found[::-1]
 
 
-def sample(run: Callable[[], Any], calls: int = 1) -> float:
+def sample(run: Run, calls: int = 1) -> float:
     """Seconds of one call, over so many."""
     start = perf_counter()
     for _ in range(calls):
@@ -86,11 +88,20 @@ def calls_for(seconds: float) -> int:
     return max(1, round(SAMPLE / max(seconds, 1e-7)))
 
 
-def measure_in_turn(runs: Sequence[Callable[[], Any]], repeat: int) -> list[list[float]]:
-    """Seconds of each function, so many samples of each, all of them taking turns after a call to warm up."""
-    calls = [calls_for(min(sample(run), sample(run))) for run in runs]
-    rounds = [[sample(run, count) for run, count in zip(runs, calls, strict=True)] for _ in range(repeat)]
-    return [list(column) for column in zip(*rounds, strict=True)]
+def in_turn(runs: Mapping[str, Run], repeat: Mapping[str, int]) -> dict[str, list[float]]:
+    """Seconds of each function, so many samples of each, after calls to warm up.
+
+    They take turns, and who is first changes from turn to turn, so that nobody always finds the caches as the same
+    other one left them.
+    """
+    calls = {name: calls_for(min(sample(run), sample(run) if repeat[name] > 1 else inf)) for name, run in runs.items()}
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
+    for turn in range(max(repeat.values(), default=0)):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            if turn < repeat[name]:
+                taken[name].append(sample(runs[name], calls[name]))
+    return taken
 
 
 def spread(values: Sequence[float]) -> tuple[float, float, float]:

@@ -1,8 +1,8 @@
 """Which convolution algorithm ``auto`` means: for each backend a table of rules, read from the top.
 
 The first rule that is for the pass, holds for the geometry and names an algorithm that can run it is taken; the last
-one of each table always holds. Beside each stands the measurement that made it. `tinycnn.benchmarks.convolution_layers`
-measures again; what ``tinycnn bench tune`` has found on your machine comes before the rules.
+one of each table always holds. Beside each stands the measurement that made it. ``tinycnn bench conv`` measures again;
+what ``tinycnn bench tune`` has found on your machine comes before the rules.
 """
 
 from __future__ import annotations

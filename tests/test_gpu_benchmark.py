@@ -15,10 +15,10 @@ import tinycnn as tc
 from tests.kernels.processes import NAMES
 from tests.oracles import oracle
 from tinycnn.benchmarks import gpu, gpu_layers, gpu_tests, gpu_timing, gpu_torch, timing
+from tinycnn.benchmarks.contest import PASSES
 from tinycnn.geometry import Axis, ConvGeometry
 
 ROOT = Path(__file__).resolve().parents[1]
-PASSES = gpu_layers.PASSES
 SMALL = ConvGeometry(Axis(6, 3, 2, 1, 1), Axis(5, 2, 1, 0, 0), 2, 4, 6, 2)
 EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"
 

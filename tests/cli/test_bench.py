@@ -44,11 +44,11 @@ def clock(monkeypatch):
     def bind(kernels, algorithm, phase, geometry, arrays):
         return algorithm
 
-    def measure_in_turn(runs, repeat):
+    def in_turn(runs, repeat):
         measured.append(list(runs))
-        return [[speeds[name]] * repeat for name in runs]
+        return {name: [speeds[name]] * repeat[name] for name in runs}
 
-    for function in (estimate, bind, measure_in_turn):
+    for function in (estimate, bind, in_turn):
         monkeypatch.setattr(module, function.__name__, function)
     speeds["measured"] = measured
     return speeds
@@ -160,7 +160,7 @@ def test_interrupted_it_leaves_what_was_stored_before(command, table, clock, mon
     def interrupted(runs, repeat):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "measure_in_turn", interrupted)
+    monkeypatch.setattr(module, "in_turn", interrupted)
     outcome = command("bench", "tune", "--batch", 2)
     assert outcome.status == 130
     assert outcome.error == "tinycnn: interrupted\n"
@@ -300,12 +300,16 @@ def test_an_estimate_is_made_from_a_part_when_that_takes_long_enough(monkeypatch
     assert asked == parts
 
 
-def test_functions_are_measured_in_turn(monkeypatch):
+def test_functions_are_measured_in_turn_and_another_one_is_first_each_time(monkeypatch):
     order = []
-    runs = [lambda: order.append("a"), lambda: order.append("b")]
+    runs = {name: lambda name=name: order.append(name) for name in "abc"}
     monkeypatch.setattr(timing, "SAMPLE", 0)
-    first, second = timing.measure_in_turn(runs, 3)
-    assert len(first) == len(second) == 3
-    assert order[4:] == ["a", "b"] * 3
+    taken = timing.in_turn(runs, {"a": 3, "b": 3, "c": 1})
+    assert {name: len(samples) for name, samples in taken.items()} == {"a": 3, "b": 3, "c": 1}
+    assert order == [*"aabbc", *"abc", *"ba", *"ab"]  # calls to warm up, then turns; c, which is slow, has one
+    assert timing.in_turn({}, {}) == {}
+
+
+def test_spread():
     assert timing.spread([3.0, 1.0, 2.0, 4.0, 5.0]) == (2.0, 3.0, 4.0)
     assert timing.spread([7.0]) == (7.0, 7.0, 7.0)

@@ -23,6 +23,17 @@ def whole_numbers(kind: Any, tokens: Sequence[Token]) -> list[int]:
     return [whole_number(kind, [token]) for token in tokens]
 
 
+def sizes(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Ints from a word such as 4x64x56x56."""
+    (token,) = tokens
+    try:
+        return tuple(int(part) for part in token.value.split("x"))
+    except ValueError:
+        raise ValueError(
+            f"expected whole numbers with an x between them, such as 4x64x56x56, got {token.value!r}"
+        ) from None
+
+
 def number(kind: Any, tokens: Sequence[Token]) -> float:
     """A float from a word such as 0.1."""
     (token,) = tokens
@@ -42,5 +53,6 @@ def place(kind: Any, tokens: Sequence[Token]) -> Path:
 
 Whole = Annotated[int, Parameter(converter=whole_number)]
 WholeNumbers = Annotated[list[int], Parameter(converter=whole_numbers)]
+Sizes = Annotated[tuple[int, ...], Parameter(converter=sizes, n_tokens=1)]
 Number = Annotated[float, Parameter(converter=number)]
 Place = Annotated[Path, Parameter(converter=place)]

@@ -19,7 +19,7 @@ from tinycnn.backend import (
     load_kernels,
     use_backend,
 )
-from tinycnn.benchmarks.timing import Operands, bind, calls_for, estimate, measure_in_turn, spread
+from tinycnn.benchmarks.timing import Operands, bind, calls_for, estimate, in_turn, spread
 from tinycnn.cli.bar import bar
 from tinycnn.cli.network import network_of
 from tinycnn.cli.options import Whole, WholeNumbers
@@ -181,8 +181,8 @@ def _measure(kernels: Kernels, contests: Sequence[Contest], repeat: int) -> None
         for contest, seconds in zip(contests, work, strict=True):
             _set_threads(kernels, contest)
             arrays, names = Operands.of(contest.geometry), contest.contenders
-            runs_in_turn = [bind(kernels, name, contest.phase, contest.geometry, arrays) for name in names]
-            contest.samples = dict(zip(names, measure_in_turn(runs_in_turn, repeat), strict=True))
+            bound = {name: bind(kernels, name, contest.phase, contest.geometry, arrays) for name in names}
+            contest.samples = in_turn(bound, dict.fromkeys(names, repeat))
             advance(seconds)
 
 

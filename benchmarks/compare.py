@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
-from tinycnn.benchmarks.convolutions import title
+from tinycnn.benchmarks.conv.convolutions import title
 from tinycnn.wording import counted
 
 Record = Mapping[str, Any]

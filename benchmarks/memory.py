@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tinycnn.benchmarks.convolutions import Convolution
+from tinycnn.benchmarks.conv.convolutions import Convolution
 from tinycnn.wording import readable_bytes
 
 PROCESS = 150_000_000  # bytes of a process that has loaded a backend

@@ -15,10 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinycnn.benchmarks.pictures import draw
 from tinycnn.benchmarks.record import RESULTS, load, newest
 from tinycnn.benchmarks.tables import TABLES, Records
 from tinycnn.choices import look_up
-from tinycnn.plot import draw
 from tinycnn.storage import write_text
 
 ROOT = RESULTS.parents[1]

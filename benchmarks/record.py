@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -21,6 +21,12 @@ from tinycnn.training.environment import environment
 FORMAT = "tinycnn lab 1"
 RESULTS = Path(__file__).parent / "results"
 Record = dict[str, Any]
+Say = Callable[[str], None]
+"""Is told in a line what comes."""
+Progress = Callable[[str, float], AbstractContextManager[Callable[[float], None]]]
+"""Given a task and how much there is to do, a context that gives what moves it on, as `tinycnn.cli.bar.bar`."""
+Keep = Callable[[Record], None]
+"""Is given the record whenever there is more in it."""
 
 
 def new(kind: str, settings: Mapping[str, Any], libraries: Sequence[str] = ()) -> Record:

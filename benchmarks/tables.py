@@ -7,19 +7,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from tinycnn.benchmarks.convolutions import CROSSOVER
-from tinycnn.benchmarks.layers import KINDS
-from tinycnn.plot.looks import (
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER, brief
+from tinycnn.benchmarks.models.layers import KINDS
+from tinycnn.benchmarks.pictures.looks import (
     ALGORITHMS,
     PEERS,
-    brief,
     fastest_backend,
     measured,
-    milliseconds,
     outcomes,
-    three_digits,
 )
-from tinycnn.wording import counted, percent, readable_bytes
+from tinycnn.wording import counted, milliseconds, percent, readable_bytes, three_digits
 
 Record = Mapping[str, Any]
 NOTHING = "–"

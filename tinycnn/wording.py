@@ -62,6 +62,28 @@ def readable_bytes(count: float) -> str:
     raise AssertionError
 
 
+def milliseconds(seconds: float) -> str:
+    """Three digits of it.
+
+    Examples
+    --------
+    >>> milliseconds(0.0123456), milliseconds(2.3456)
+    ('12.3', '2,346')
+    """
+    return three_digits(1e3 * seconds)
+
+
+def three_digits(value: float) -> str:
+    """Three digits, and all of those before the point.
+
+    Examples
+    --------
+    >>> three_digits(0.5), three_digits(45.678), three_digits(123.4), three_digits(45678.9)
+    ('0.500', '45.7', '123', '45,679')
+    """
+    return f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"
+
+
 def table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
     """Rows of cells in columns; those numbered in ``right`` end alike, the others start alike.
 

@@ -8,9 +8,10 @@ import pytest
 
 from tests.oracles import oracle
 from tinycnn.backend import cpu_backends, load_kernels
-from tinycnn.benchmarks import contest, conv, conv_peers, conv_worker, timing
-from tinycnn.benchmarks.contest import PASSES, Contest, Duel, Job
-from tinycnn.benchmarks.convolutions import Convolution
+from tinycnn.benchmarks import timing
+from tinycnn.benchmarks.conv import contest, measure, peers, worker
+from tinycnn.benchmarks.conv.contest import PASSES, Contest, Duel, Job
+from tinycnn.benchmarks.conv.convolutions import Convolution
 from tinycnn.geometry import conv_geometry
 
 SMALL = conv_geometry("conv2d", (2, 4, 6, 5), (6, 2, 3, 3), padding=1, groups=2)
@@ -106,7 +107,7 @@ def plan(**changes):
         "algorithms": ("direct", "im2col"),
     }
     usual |= {"threads": 1, "runs": 2, "repeat": 1, "limit": 1.0, "against": (), "quick": False}
-    return conv.Plan(**(usual | changes))
+    return measure.Plan(**(usual | changes))
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def test_every_run_is_in_a_fresh_process_and_kept_when_it_is_over(monkeypatch):
     started, kept = [], []
 
     @contextmanager
-    def worker(name, make, *arguments, threads):
+    def started_worker(name, make, *arguments, threads):
         started.append((name, arguments, threads))
 
         class Answers:
@@ -129,10 +130,10 @@ def test_every_run_is_in_a_fresh_process_and_kept_when_it_is_over(monkeypatch):
 
         yield Answers()
 
-    monkeypatch.setattr(conv, "worker", worker)
-    monkeypatch.setattr(conv, "peaks", lambda threads: {"flops": 1e9, "bytes": 1e9, "threads": threads})
+    monkeypatch.setattr(measure, "worker", started_worker)
+    monkeypatch.setattr(measure, "peaks", lambda threads: {"flops": 1e9, "bytes": 1e9, "threads": threads})
     said = []
-    record = conv.measure(plan(runs=3), [CONVOLUTION], said.append, silent, lambda r: kept.append(len(r["peaks"])))
+    record = measure.measure(plan(runs=3), [CONVOLUTION], said.append, silent, lambda r: kept.append(len(r["peaks"])))
     assert started == [("the numpy backend", ("numpy", 1), 1)] * 4, "one to look, three to measure"
     assert kept == [1, 2, 3]
     assert said[0].startswith("looking at 3 rows: ")
@@ -150,7 +151,7 @@ def test_every_run_is_in_a_fresh_process_and_kept_when_it_is_over(monkeypatch):
 @pytest.fixture
 def ours():
     def make(name):
-        return conv_worker.OurConvolutions(name, 1)
+        return worker.OurConvolutions(name, 1)
 
     import tinycnn as tc
 
@@ -180,10 +181,10 @@ def test_a_look_tells_all_that_is_known_before(ours, name, phase):
 @pytest.mark.parametrize("phase", PASSES)
 def test_a_wrong_result_shows_in_the_error(phase):
     right = timing.bind(load_kernels("numpy"), "direct", phase, SMALL, timing.Operands.of(SMALL))()
-    assert conv_worker.error(right, phase, SMALL) < 1e-6
+    assert worker.error(right, phase, SMALL) < 1e-6
     wrong = right.copy()
     wrong.flat[7] += np.sqrt(np.mean(right.astype(float) ** 2)) / 4
-    assert conv_worker.error(wrong, phase, SMALL) == pytest.approx(0.25, rel=1e-3)
+    assert worker.error(wrong, phase, SMALL) == pytest.approx(0.25, rel=1e-3)
 
 
 def test_the_workspace_is_what_is_held_beside_the_result():
@@ -191,15 +192,15 @@ def test_the_workspace_is_what_is_held_beside_the_result():
         scratch = np.ones(1 << 20, np.uint8)
         return np.ones(1 << 18, np.uint8) + scratch[0]
 
-    assert conv_worker.workspace(run) == pytest.approx(1 << 20, rel=0.3)
-    assert conv_worker.workspace(lambda: np.ones(1 << 20, np.uint8)) < 1 << 14
+    assert worker.workspace(run) == pytest.approx(1 << 20, rel=0.3)
+    assert worker.workspace(lambda: np.ones(1 << 20, np.uint8)) < 1 << 14
 
 
 def test_turns_are_of_those_asked_for_with_their_setting(monkeypatch):
-    monkeypatch.setattr(conv_worker, "wake", lambda run: None)
+    monkeypatch.setattr(worker, "wake", lambda run: None)
     did = []
 
-    class Settings(conv_worker.Turns):
+    class Settings(worker.Turns):
         @contextmanager
         def setting(self, name):
             did.append(f"<{name}")
@@ -219,7 +220,7 @@ def test_turns_are_of_those_asked_for_with_their_setting(monkeypatch):
 def test_pytorch_computes_the_same_in_each_of_its_ways(phase):
     torch = oracle("torch")
     try:
-        theirs = conv_peers.TorchConvolutions(torch.get_num_threads())
+        theirs = peers.TorchConvolutions(torch.get_num_threads())
         assert theirs.prepare(phase, SMALL).keys() == {"nchw", "channels_last", "mkldnn off"}
         for way in theirs.runs:
             assert theirs.error(phase, SMALL, way) < 1e-5
@@ -233,7 +234,7 @@ def test_pytorch_computes_the_same_in_each_of_its_ways(phase):
 
 def test_onnx_runtime_computes_the_same_and_only_forward():
     oracle("onnxruntime")
-    theirs = conv_peers.OnnxConvolutions(1)
+    theirs = peers.OnnxConvolutions(1)
     for geometry in (SMALL, conv_geometry("conv2d", (1, 3, 9, 8), (2, 3, 3, 2), stride=2, padding=(1, 0, 2, 1))):
         assert theirs.prepare("forward", geometry).keys() == {""}
         assert theirs.error("forward", geometry, "") < 1e-5

@@ -7,7 +7,7 @@ import pytest
 
 from tinycnn.benchmarks import memory, record
 from tinycnn.benchmarks.compare import changes, median_ratio
-from tinycnn.benchmarks.convolutions import Convolution, crossover, of_model, title
+from tinycnn.benchmarks.conv.convolutions import Convolution, crossover, of_model, title
 from tinycnn.geometry import conv_geometry
 
 CONVOLUTION = Convolution("given", "", conv_geometry("conv2d", (2, 3, 8, 8), (4, 3, 3, 3)))
@@ -123,7 +123,7 @@ def test_a_title_tells_what_is_unusual():
     options = {"stride": (2, 1), "padding": (1, 0, 1, 1), "groups": 2}
     geometry = conv_geometry("conv2d", (1, 4, 9, 9), (6, 2, 3, 3), **options)
     assert title(Convolution("m", "a b", geometry).described) == (
-        "m a b: 1 x 4 -> 6, 3x3 over 9x9, stride 2x1, padding 1x0x1x1, 2 groups"
+        "m a b: 1 x 4 -> 6, 3x3 over 9x9, stride 2x1, 2 groups, padding 1x0x1x1"
     )
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tinycnn.benchmarks.reasons import why
-from tinycnn.benchmarks.verdict import verdict
+from tinycnn.benchmarks.conv.reasons import why
+from tinycnn.benchmarks.conv.verdict import verdict
 from tinycnn.geometry import conv_geometry
 
 FIVE = [1.0, 1.1, 1.0, 0.9, 1.0]

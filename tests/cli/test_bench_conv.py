@@ -10,8 +10,9 @@ import pytest
 
 from tests.oracles import oracle
 from tinycnn.backend import cpu_backends
-from tinycnn.benchmarks import contest, record
-from tinycnn.benchmarks.contest import PASSES
+from tinycnn.benchmarks import record
+from tinycnn.benchmarks.conv import contest
+from tinycnn.benchmarks.conv.contest import PASSES
 from tinycnn.cli.bench import conv_report
 from tinycnn.cli.main import main
 
@@ -52,7 +53,7 @@ def whole(tmp_path_factory):
     with patch.context() as here, contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
         here.setattr(module, "QUICK_GRID", {"channels": (1, 2), "sizes": (5, 6), "kernels": (3,)})
         here.setattr(contest, "PAUSE", 0)
-        here.setattr("tinycnn.benchmarks.conv.peaks", made_up)
+        here.setattr("tinycnn.benchmarks.conv.measure.peaks", made_up)
         status = main(words)
     assert (status, error.getvalue()) == (0, "")
     return folder, out.getvalue()
@@ -83,7 +84,7 @@ def test_it_tells_each_pass_by_each_algorithm_on_each_backend(whole):
 
 def test_what_it_prints(whole):
     _, out = whole
-    assert "given: 2 x 4 -> 6, 3x3 over 9x8, padding 1x0, 2 groups · 2.33e-05 GFLOP" in out
+    assert "given: 2 x 4 -> 6, 3x3 over 9x8, 2 groups, padding 1x0 · 2.33e-05 GFLOP" in out
     assert "peaks of this machine on 1 thread: " in out
     assert "1 run of " in out
     assert "crossover: who wins by channels" in out
@@ -106,7 +107,7 @@ def test_what_it_writes(whole):
 
 
 def test_a_choice_of_passes_backends_and_algorithms(command, monkeypatch):
-    monkeypatch.setattr("tinycnn.benchmarks.conv.peaks", made_up)
+    monkeypatch.setattr("tinycnn.benchmarks.conv.measure.peaks", made_up)
     words = ["--pass", "backward_weight", "--backend", "numpy", "--algorithm", "fft", "--algorithm", "im2col"]
     made = command("bench", "conv", *OWN, "--quick", "--runs", "1", *words, "--json").json
     assert [(r["pass"], r["backend"], r["algorithm"]) for r in made["rows"]] == [
@@ -116,7 +117,7 @@ def test_a_choice_of_passes_backends_and_algorithms(command, monkeypatch):
 
 
 def test_an_algorithm_that_cannot_run_is_shown_as_such_and_one_that_takes_long_as_not_measured(command, monkeypatch):
-    monkeypatch.setattr("tinycnn.benchmarks.conv.peaks", made_up)
+    monkeypatch.setattr("tinycnn.benchmarks.conv.measure.peaks", made_up)
     words = ["--input", "1x1x9x9", "--weight", "1x1x3x3", "--stride", "2", "--threads", "1", "--backend", "numpy"]
     outcome = command("bench", "conv", *words, "--quick", "--runs", "1", "--limit", "1e-9", "--json")
     assert outcome.status == 0
@@ -131,7 +132,7 @@ def test_an_algorithm_that_cannot_run_is_shown_as_such_and_one_that_takes_long_a
 
 
 def test_interrupted_it_keeps_the_runs_that_are_over(command, tmp_path, monkeypatch):
-    lab = importlib.import_module("tinycnn.benchmarks.conv")
+    lab = importlib.import_module("tinycnn.benchmarks.conv.measure")
     runs = []
 
     def peaks(threads):
@@ -255,7 +256,7 @@ def test_a_regression_is_found_told_and_the_status(command, records):
     outcome = command("bench", "compare", *records, "--json")
     assert outcome.status == 1
     (name,) = outcome.json["regressions"]
-    assert name.startswith("given: 2 x 4 -> 6, 3x3 over 9x8, padding 1x0, 2 groups, forward, direct")
+    assert name.startswith("given: 2 x 4 -> 6, 3x3 over 9x8, 2 groups, padding 1x0, forward, direct")
     assert "1 slower by more than 10 %:" in outcome.out
     assert command("bench", "compare", *records, "--tolerance", 0.6).status == 0
     assert command("bench", "compare", *records[::-1]).status == 0, "twice as fast is none"

@@ -13,20 +13,21 @@ import pytest
 
 import tinycnn as tc
 from tests.oracles import oracle
-from tinycnn.benchmarks import model_worker, models
-from tinycnn.benchmarks.costs import Cost, Costs, require_memory
-from tinycnn.benchmarks.layers import KINDS, chain
-from tinycnn.benchmarks.model_peers import PEERS, Peer
-from tinycnn.benchmarks.model_worker import OurModel
-from tinycnn.benchmarks.models import Entry, Plan, compared, leave_out_slow, require_agreement
-from tinycnn.benchmarks.split import Split
+from tinycnn.benchmarks.models import measure as lab
+from tinycnn.benchmarks.models import worker as sides
+from tinycnn.benchmarks.models.costs import Cost, Costs, require_memory
+from tinycnn.benchmarks.models.layers import KINDS, chain
+from tinycnn.benchmarks.models.measure import Entry, Plan, compared, leave_out_slow, require_agreement
+from tinycnn.benchmarks.models.peers import PEERS, Peer
+from tinycnn.benchmarks.models.split import Split
+from tinycnn.benchmarks.models.worker import OurModel
 from tinycnn.hooks import Call
 from tinycnn.models import ARCHITECTURES, architecture
 from tinycnn.models.registry import Architecture
 from tinycnn.threads import num_threads
 
 cli = import_module("tinycnn.cli.bench.models")  # the package has a function of that name
-CASE = models.Case("lenet5", "train", 2, 1)
+CASE = lab.Case("lenet5", "train", 2, 1)
 WORDS = ("bench", "models", "lenet5", "--batch", 2, "--threads", 1, "--backend", "numpy", "--repeat", 2)
 
 
@@ -34,10 +35,10 @@ WORDS = ("bench", "models", "lenet5", "--batch", 2, "--threads", 1, "--backend",
 def as_it_was(monkeypatch):
     """The numpy backend, peaks that are made up, no time to lose; what sides set in this process is set back."""
     figures = {"flops": 1e9, "flops_by": "-", "bytes": 1e9}
-    monkeypatch.setattr(models, "peaks", lambda threads: figures | {"threads": threads})
-    monkeypatch.setattr(models, "PAUSE", 0.0)
+    monkeypatch.setattr(lab, "peaks", lambda threads: figures | {"threads": threads})
+    monkeypatch.setattr(lab, "PAUSE", 0.0)
     for name, value in {"WARM_UP": 0.0, "TURN": 1e-9, "SPLITS": 1}.items():
-        monkeypatch.setattr(model_worker, name, value)
+        monkeypatch.setattr(sides, name, value)
     threads = num_threads()
     with tc.use_backend("numpy"):
         yield
@@ -67,7 +68,7 @@ def here(monkeypatch):
         finally:
             ended.append(name)
 
-    monkeypatch.setattr(models, "worker", worker)
+    monkeypatch.setattr(lab, "worker", worker)
     return started, ended
 
 
@@ -100,9 +101,9 @@ def clock(warm=1.0, turns=(1.0, 1.0), spoken=1.0):
 def made_up(monkeypatch, here):
     """numpy takes 1 s and 2 s; torch 8 s and 8 s, 6 s and 6 s in its second way, and is hopeless in its third."""
     ways = {"nchw": clock(8.0, (8.0, 8.0)), "channels_last": clock(6.0, (6.0, 6.0)), "mkldnn off": clock(12.5)}
-    monkeypatch.setattr(models, "OurModel", clock(1.0, (1.0, 2.0)))
+    monkeypatch.setattr(lab, "OurModel", clock(1.0, (1.0, 2.0)))
     torch = Peer(lambda variant, *case: ways[variant](), tuple(ways))
-    monkeypatch.setattr(models, "PEERS", {**PEERS, "torch": torch})
+    monkeypatch.setattr(lab, "PEERS", {**PEERS, "torch": torch})
     monkeypatch.setattr(cli, "require_peers", lambda *_: None)
     return here
 
@@ -156,7 +157,7 @@ def test_a_peer_that_was_not_timed_is_not_compared():
 
 
 def test_what_computes_something_else_is_an_error_and_no_figure(refused, made_up, monkeypatch):
-    monkeypatch.setattr(models, "OurModel", clock(spoken=1.002))
+    monkeypatch.setattr(lab, "OurModel", clock(spoken=1.002))
     line = refused(*WORDS, "--against", "torch")
     assert "the logits of torch, nchw and of numpy differ by 0.002 of the largest, expected at most 0.001" in line
     assert sorted(made_up[0]) == sorted(made_up[1])
@@ -174,7 +175,7 @@ def test_a_planted_wrong_weight_is_found(refused, here, monkeypatch):
             model.output.weight.data[3, 4] += 1.0
             super().build(model, *rest)
 
-    monkeypatch.setattr(models, "PEERS", {"dezero": Peer(lambda variant, *case: Wrong("numpy", *case))})
+    monkeypatch.setattr(lab, "PEERS", {"dezero": Peer(lambda variant, *case: Wrong("numpy", *case))})
     monkeypatch.setattr(cli, "require_peers", lambda *_: None)
     assert "they compute different things" in refused(*WORDS, "--against", "dezero")
 
@@ -227,7 +228,7 @@ def test_interrupted_it_keeps_what_was_measured_and_workers_end(command, made_up
     told = clock(turns=(1.0, 2.0))
     told.turn = turn
     one = told()
-    monkeypatch.setattr(models, "OurModel", lambda *_: one)  # has turns for the first case alone
+    monkeypatch.setattr(lab, "OurModel", lambda *_: one)  # has turns for the first case alone
     outcome = command(*WORDS, "--out", tmp_path)
     assert (outcome.status, outcome.error) == (130, "tinycnn: interrupted\n")
     (row,) = json.loads((tmp_path / "models.json").read_text())["rows"]
@@ -237,11 +238,11 @@ def test_interrupted_it_keeps_what_was_measured_and_workers_end(command, made_up
 
 def test_the_peak_is_of_memory_that_was_used_since_it_was_forgotten():
     held = np.ones(1 << 23)  # 64 MiB
-    peak = model_worker.peak_bytes()
+    peak = sides.peak_bytes()
     assert peak > held.nbytes
     del held
-    model_worker.forget_peak()
-    assert model_worker.peak_bytes() <= peak
+    sides.forget_peak()
+    assert sides.peak_bytes() <= peak
 
 
 COST = Cost(multiply_adds=10, first=2, weights=100, trained=90, kept=30, largest=20, image=5)
@@ -273,7 +274,7 @@ def test_the_largest_batch_that_fits_is_named(free, sides, fix):
 
 
 def test_what_would_not_fit_is_refused_before_anything_is_run(refused, made_up, monkeypatch):
-    monkeypatch.setattr(models, "available", lambda: 400_000_000)
+    monkeypatch.setattr(lab, "available", lambda: 400_000_000)
     line = refused(*WORDS, "--batch", 100_000)
     assert line.startswith("tinycnn: lenet5 with 100000 images needs about ")
     assert "400.0 MB are free here: --batch " in line
@@ -364,7 +365,7 @@ def side(peer, way, monkeypatch, *case):
 @pytest.mark.parametrize(("peer", "way"), ways("torch", "onnxruntime"))
 def test_each_layer_of_a_peer_computes_what_ours_does(peer, way, monkeypatch):
     work = PEERS[peer].works[0]
-    monkeypatch.setattr(model_worker, "architecture", lambda name: Architecture(everything, (2, 9, 12)))
+    monkeypatch.setattr(sides, "architecture", lambda name: Architecture(everything, (2, 9, 12)))
     theirs = side(peer, way, monkeypatch, "-", work, 3, 1).begin()["logits"]
     assert peer != "torch" or oracle("torch").backends.mkldnn.enabled == (way != "mkldnn off")
     ours = OurModel("numpy", "-", work, 3, 1).begin()["logits"]
@@ -397,7 +398,7 @@ def test_a_step_of_a_peer_changes_the_weights_as_ours_does(peer, way, monkeypatc
 def test_what_a_peer_lacks_is_told(peer, layers, lacks, monkeypatch):
     found = side(peer, "", monkeypatch, "-", "inference", 1, 1)
     made = Architecture(lambda: tc.nn.Sequential(*layers), (2, 6, 6))
-    monkeypatch.setattr(model_worker, "architecture", lambda name: made)
+    monkeypatch.setattr(sides, "architecture", lambda name: made)
     assert found.begin()["cannot"].startswith(lacks)
 
 
@@ -406,7 +407,7 @@ def test_a_peer_that_cannot_is_told_once(command, here, monkeypatch):
         def begin(self):
             return {"cannot": "torch has no ScaledTanh"}
 
-    monkeypatch.setattr(models, "PEERS", {**PEERS, "torch": Peer(Unable, ("nchw", "channels_last"))})
+    monkeypatch.setattr(lab, "PEERS", {**PEERS, "torch": Peer(Unable, ("nchw", "channels_last"))})
     monkeypatch.setattr(cli, "require_peers", lambda *_: None)
     outcome = command(*WORDS, "--work", "train", "--against", "torch", "--against", "onnxruntime", "--json")
     ours, *rest = outcome.json["rows"]
@@ -422,7 +423,7 @@ def test_a_peer_that_cannot_is_told_once(command, here, monkeypatch):
 def test_in_processes_of_their_own(command, monkeypatch):
     for name in ("torch", "onnxruntime"):
         oracle(name)
-    monkeypatch.setattr(models, "PEERS", {**PEERS, "torch": PEERS["torch"]._replace(variants=("channels_last",))})
+    monkeypatch.setattr(lab, "PEERS", {**PEERS, "torch": PEERS["torch"]._replace(variants=("channels_last",))})
     peers = ["torch", "onnxruntime", *(["dezero"] if find_spec("dezero") else [])]
     outcome = command(*WORDS, *(word for peer in peers for word in ("--against", peer)), "--json")
     assert outcome.status == 0, outcome.error

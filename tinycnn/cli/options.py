@@ -53,6 +53,7 @@ def place(kind: Any, tokens: Sequence[Token]) -> Path:
 
 Whole = Annotated[int, Parameter(converter=whole_number)]
 WholeNumbers = Annotated[list[int], Parameter(converter=whole_numbers)]
+Batches = Annotated[WholeNumbers, Parameter(name=("--batch-size", "--batch"))]
 Sizes = Annotated[tuple[int, ...], Parameter(converter=sizes, n_tokens=1)]
 Number = Annotated[float, Parameter(converter=number)]
 Place = Annotated[Path, Parameter(converter=place)]

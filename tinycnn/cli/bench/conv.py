@@ -9,23 +9,23 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tinycnn.backend import ALGORITHMS, cpu_backends, require_backend
+from tinycnn.backend import ALGORITHMS, cpu_backends
 from tinycnn.benchmarks import record as records
-from tinycnn.benchmarks.contest import PASSES
-from tinycnn.benchmarks.conv import Plan, measure
-from tinycnn.benchmarks.conv_peers import PEERS
-from tinycnn.benchmarks.convolutions import CROSSOVER, GIVEN, MODELS, Convolution, crossover, of_model
+from tinycnn.benchmarks.conv.contest import PASSES
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER, GIVEN, MODELS, Convolution, crossover, of_model
+from tinycnn.benchmarks.conv.measure import Plan, measure
+from tinycnn.benchmarks.conv.peers import PEERS
 from tinycnn.benchmarks.memory import require_memory
 from tinycnn.benchmarks.peers import require_peers
 from tinycnn.choices import look_up
 from tinycnn.cli.bar import bar
 from tinycnn.cli.bench.conv_report import report
+from tinycnn.cli.bench.words import chosen, draw_into, measurable_backends, require_counts
 from tinycnn.cli.options import Number, Place, Sizes, Whole
 from tinycnn.cli.status import DONE
 from tinycnn.geometry import conv_geometry
 from tinycnn.models import ARCHITECTURES
-from tinycnn.plot import draw
-from tinycnn.threads import MOST, cores
+from tinycnn.threads import cores
 
 RUNS, REPEAT, LIMIT = 5, 3, 1.0
 QUICK_RUNS, QUICK_REPEAT, QUICK_LIMIT = 2, 2, 0.2
@@ -94,11 +94,7 @@ def conv(
     """
     given = _given(input, weight, stride, padding, dilation, groups)
     images = batch_size if batch_size or not quick else 1
-    for option, value in {"batch-size": batch_size, "runs": runs, "repeat": repeat}.items():
-        if value is not None and value < 1:
-            raise ValueError(f"--{option} must be at least 1, got {value}")
-    if threads is not None and not 1 <= threads <= MOST:
-        raise ValueError(f"--threads must be from 1 to {MOST}, got {threads}")
+    require_counts(batch_size=[batch_size], runs=[runs], repeat=[repeat], threads=[threads])
     if limit is not None and not limit > 0:
         raise ValueError(f"--limit must be more than 0 seconds, got {limit:g}")
     for name in of:
@@ -107,9 +103,9 @@ def conv(
     plan = Plan(
         (*names, *(found.of for found in given)),
         images,
-        _chosen("pass", passes, PASSES),
-        _backends(backend),
-        _chosen("algorithm", algorithm, [name for name in ALGORITHMS if name not in ("auto", "implicit_gemm")]),
+        chosen("pass", passes, PASSES),
+        measurable_backends("bench conv", backend or cpu_backends()),
+        chosen("algorithm", algorithm, [name for name in ALGORITHMS if name not in ("auto", "implicit_gemm")]),
         threads or cores(),
         runs or (QUICK_RUNS if quick else RUNS),
         repeat or (QUICK_REPEAT if quick else REPEAT),
@@ -134,11 +130,7 @@ def conv(
     print(report(record))
     if out is not None:
         records.save_csv(out / "conv.csv", _flat(record))
-        try:
-            draw(record, out)
-        except ModuleNotFoundError as error:
-            print(f"no pictures were drawn: {error}")
-        print(f"written to {out}")
+        draw_into(out, record)
     if json:
         print(json_format.dumps(record))
     return DONE
@@ -173,21 +165,6 @@ def _given(
     shapes = tuple(input), tuple(weight)
     geometry = conv_geometry("bench conv", *shapes, steps[0], pads, steps[1], groups)
     return [Convolution(GIVEN, "", geometry)]
-
-
-def _chosen(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Those asked for, in the usual order; all where none is."""
-    for name in names:
-        look_up(what, name, dict.fromkeys(known))
-    return tuple(name for name in known if name in (names or known))
-
-
-def _backends(names: Sequence[str]) -> tuple[str, ...]:
-    if "cupy" in names:
-        raise ValueError("bench conv measures a CPU; python -m tinycnn.benchmarks.gpu measures a GPU")
-    for name in names:
-        require_backend(name)
-    return tuple(name for name in cpu_backends() if name in (names or cpu_backends()))
 
 
 def _flat(record: records.Record) -> list[dict[str, Any]]:

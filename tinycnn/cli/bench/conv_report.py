@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from tinycnn.benchmarks.convolutions import CROSSOVER, title
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER, title
 from tinycnn.wording import counted, readable_bytes, table
 
 LETTERS = {"direct": "d", "im2col": "i", "winograd": "w", "fft": "f"}

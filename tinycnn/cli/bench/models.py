@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Sequence
 from typing import Any
 
-from tinycnn.backend import current_backend, require_backend
+from tinycnn.backend import current_backend
 from tinycnn.benchmarks import record as records
-from tinycnn.benchmarks.model_peers import PEERS
-from tinycnn.benchmarks.model_worker import WORKS
-from tinycnn.benchmarks.models import MODELS, Plan, measure
+from tinycnn.benchmarks.models.measure import MODELS, Plan, measure
+from tinycnn.benchmarks.models.peers import PEERS
+from tinycnn.benchmarks.models.worker import WORKS
 from tinycnn.benchmarks.peers import require_peers
-from tinycnn.choices import look_up
 from tinycnn.cli.bar import bar
 from tinycnn.cli.bench.models_report import report
-from tinycnn.cli.bench.tune import Batches
-from tinycnn.cli.options import Place, Whole, WholeNumbers
+from tinycnn.cli.bench.words import chosen, draw_into, measurable_backends, require_counts
+from tinycnn.cli.options import Batches, Place, Whole, WholeNumbers
 from tinycnn.cli.status import DONE
 from tinycnn.models import ARCHITECTURES
-from tinycnn.threads import MOST, cores
+from tinycnn.threads import cores
 
 REPEAT, QUICK_REPEAT = 10, 3
 EMPTY: tuple[str, ...] = ()
@@ -63,27 +61,22 @@ def models(
     quick
         A first look: the smallest batch, three turns.
     out
-        Folder for models.json and models.csv.
+        Folder for models.json, models.csv and pictures.
     json
         Print the record as one JSON object on the last line.
     """
-    for option, values in {"batch-size": batch_size or [], "repeat": [] if repeat is None else [repeat]}.items():
-        if min(values, default=1) < 1:
-            raise ValueError(f"--{option} must be at least 1, got {min(values)}")
-    for count in threads or []:
-        if not 1 <= count <= MOST:
-            raise ValueError(f"--threads must be from 1 to {MOST}, got {count}")
+    require_counts(batch_size=batch_size or [], repeat=[repeat], threads=threads or [])
+    require_peers(against, PEERS)
     plan = Plan(
-        _chosen("model", names or MODELS, ARCHITECTURES),
+        chosen("model", names or MODELS, ARCHITECTURES),
         tuple(dict.fromkeys(batch_size)) if batch_size else None,
         tuple(dict.fromkeys(threads or [cores()])),
-        _backends(backend or (current_backend(),)),
-        _chosen("work", work or WORKS, WORKS),
-        _chosen("peer", against, PEERS),
+        measurable_backends("bench models", backend or (current_backend(),)),
+        chosen("work", work, WORKS),
+        against,
         repeat or (QUICK_REPEAT if quick else REPEAT),
         quick,
     )
-    require_peers(plan.against, PEERS)
     if out is not None:
         records.require_folder(out)
 
@@ -95,7 +88,7 @@ def models(
     record = measure(plan, lambda line: print(line, flush=True), bar, keep)
     print(report(record))
     if out is not None:
-        print(f"written to {out}")
+        draw_into(out, record)
     if json:
         print(json_format.dumps(record))
     return DONE
@@ -107,18 +100,3 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     if "quartiles_seconds" in row:
         line |= dict(zip(("lower_quartile_seconds", "upper_quartile_seconds"), row["quartiles_seconds"], strict=True))
     return line | {f"{kind} seconds": seconds for kind, seconds in row.get("kinds", {}).items()}
-
-
-def _chosen(what: str, names: Sequence[str], known: Any) -> tuple[str, ...]:
-    """Those asked for, each once, all of them known."""
-    for name in names:
-        look_up(what, name, dict.fromkeys(known))
-    return tuple(dict.fromkeys(names))
-
-
-def _backends(names: Sequence[str]) -> tuple[str, ...]:
-    for name in names:
-        if name == "cupy":
-            raise ValueError("bench models measures a CPU; python -m tinycnn.benchmarks.gpu measures a GPU")
-        require_backend(name)
-    return tuple(dict.fromkeys(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tinycnn.benchmarks.layers import KINDS
+from tinycnn.benchmarks.models.layers import KINDS
 from tinycnn.wording import counted, percent, readable_bytes, table
 
 HEAD = ("work", "images", "threads")

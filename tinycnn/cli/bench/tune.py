@@ -5,9 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from tinycnn import tuning
 from tinycnn.backend import (
@@ -21,16 +19,16 @@ from tinycnn.backend import (
 )
 from tinycnn.benchmarks.timing import Operands, bind, calls_for, estimate, in_turn, spread
 from tinycnn.cli.bar import bar
+from tinycnn.cli.bench.words import require_counts
 from tinycnn.cli.network import network_of
-from tinycnn.cli.options import Whole, WholeNumbers
+from tinycnn.cli.options import Batches, Whole
 from tinycnn.cli.status import DONE
 from tinycnn.geometry import ConvGeometry
 from tinycnn.inspect import convolutions
-from tinycnn.threads import MOST, cores, set_num_threads, threads_of
+from tinycnn.threads import cores, set_num_threads, threads_of
 from tinycnn.wording import duration, table
 
 CONTENDS = 5  # an algorithm that is estimated to be so many times slower than the fastest is not measured
-Batches = Annotated[WholeNumbers, Parameter(name=("--batch-size", "--batch"))]
 
 
 @dataclass
@@ -108,11 +106,7 @@ def tune(
     """
     if forget:
         return _forget([*models, *(["--batch-size"] if batch_size else []), *([backend] if backend else [])], json)
-    for option, values in {"batch-size": batch_size or [], "repeat": [repeat]}.items():
-        if min(values, default=1) < 1:
-            raise ValueError(f"--{option} must be at least 1, got {min(values)}")
-    if threads is not None and not 1 <= threads <= MOST:
-        raise ValueError(f"--threads must be from 1 to {MOST}, got {threads}")
+    require_counts(batch_size=batch_size or [], repeat=[repeat], threads=[threads])
     tuning.require_storable()
     name = current_backend() if backend is None else backend
     if name == "cupy":

@@ -7,13 +7,13 @@ from math import log2
 import numpy as np
 import pytest
 
+from tests.benchmarks.lab_records import ALGORITHMS, PASSES, conv_record, models_record
 from tests.oracles import oracle
-from tests.plot.lab_records import ALGORITHMS, PASSES, conv_record, models_record
-from tinycnn.plot import draw
-from tinycnn.plot.crossover import crossover
-from tinycnn.plot.kinds import kinds
-from tinycnn.plot.layers import layers
-from tinycnn.plot.roofline import roofline
+from tinycnn.benchmarks.pictures import draw
+from tinycnn.benchmarks.pictures.crossover import crossover
+from tinycnn.benchmarks.pictures.kinds import kinds
+from tinycnn.benchmarks.pictures.layers import layers
+from tinycnn.benchmarks.pictures.roofline import roofline
 
 oracle("matplotlib")
 

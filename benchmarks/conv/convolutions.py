@@ -48,11 +48,25 @@ def title(found: Mapping[str, Any]) -> str:
     >>> title(Convolution("vgg16", "features.5", geometry).described)
     'vgg16 features.5: 4 x 64 -> 128, 3x3 over 56x56, stride 2, padding 1'
     """
-    (N, C, H, W), (K, _, R, S), (top, bottom, left, right) = found["input"], found["weight"], found["padding"]
-    told = f"{found['of']} {found['layers']}".strip() + f": {N} x {C} -> {K}, {R}x{S} over {H}x{W}"
+    top, bottom, left, right = found["padding"]
     pads = (top, left) if (top, left) == (bottom, right) else (top, bottom, left, right)
-    steps = (("stride", found["stride"], 1), ("padding", pads, 0), ("dilation", found["dilation"], 1))
-    told += "".join(f", {name} {_short(value)}" for name, value, usual in steps if set(value) != {usual})
+    steps = (("padding", pads, 0), ("dilation", found["dilation"], 1))
+    told = "".join(f", {name} {_short(value)}" for name, value, usual in steps if set(value) != {usual})
+    return f"{found['of']} {found['layers']}".strip() + f": {found['input'][0]} x {brief(found)}{told}"
+
+
+def brief(found: Mapping[str, Any]) -> str:
+    """A convolution of a record in few words, without images and padding.
+
+    Examples
+    --------
+    >>> brief({"input": [4, 64, 56, 56], "weight": [128, 32, 3, 3], "stride": [2, 2], "groups": 2})
+    '64 -> 128, 3x3 over 56x56, stride 2, 2 groups'
+    """
+    (_, C, H, W), (K, _, R, S) = found["input"], found["weight"]
+    told = f"{C} -> {K}, {R}x{S} over {H}x{W}"
+    if set(found["stride"]) != {1}:
+        told += f", stride {_short(found['stride'])}"
     return told + (f", {found['groups']} groups" if found["groups"] > 1 else "")
 
 

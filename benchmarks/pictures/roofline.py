@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.benchmarks.convolutions import CROSSOVER
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER
+from tinycnn.benchmarks.pictures.looks import ALGORITHMS, DARK, GREY, WHITE, canvas, circumstances, measured
 from tinycnn.optional import require
-from tinycnn.plot.looks import ALGORITHMS, DARK, GREY, WHITE, canvas, circumstances, measured
 
 FOOT = 0.055  # of the axes' height: a line of marks that show where a model's layers stand
 HOLLOW = "hollow: effective rate, counted as direct convolution, so it may pass the roof"

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.benchmarks.convolutions import CROSSOVER
-from tinycnn.optional import require
-from tinycnn.plot.looks import (
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER
+from tinycnn.benchmarks.pictures.looks import (
     ALGORITHMS,
     BLUE,
     GREY,
@@ -23,6 +22,7 @@ from tinycnn.plot.looks import (
     measured,
     outcomes,
 )
+from tinycnn.optional import require
 from tinycnn.wording import counted
 
 PAIR = "direct", "im2col"

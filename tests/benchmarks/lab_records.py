@@ -4,7 +4,7 @@ from zlib import crc32
 
 import numpy as np
 
-from tinycnn.benchmarks.convolutions import Convolution, crossover
+from tinycnn.benchmarks.conv.convolutions import Convolution, crossover
 from tinycnn.geometry import conv_geometry
 
 PASSES = ["forward", "backward_input", "backward_weight"]

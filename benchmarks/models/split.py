@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tinycnn.benchmarks.layers import ELSE, KINDS, OPTIMISER, Layer
+from tinycnn.benchmarks.models.layers import ELSE, KINDS, OPTIMISER, Layer
 from tinycnn.function import Function
 from tinycnn.hooks import Call, watch
 

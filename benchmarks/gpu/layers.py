@@ -10,9 +10,9 @@ from typing import Any
 import tinycnn as tc
 from tinycnn.arrays import to_cupy
 from tinycnn.backend import able_algorithms, load_kernels
-from tinycnn.benchmarks.contest import EFFECTIVE
-from tinycnn.benchmarks.gpu_timing import Clock
-from tinycnn.benchmarks.gpu_torch import Torch
+from tinycnn.benchmarks.conv.contest import EFFECTIVE
+from tinycnn.benchmarks.gpu.timing import Clock
+from tinycnn.benchmarks.gpu.torch_side import Torch
 from tinycnn.benchmarks.timing import Operands, bind, spread
 from tinycnn.geometry import ConvGeometry
 

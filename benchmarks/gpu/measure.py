@@ -26,23 +26,23 @@ from typing import Any
 import numpy as np
 
 import tinycnn as tc
-from tinycnn.benchmarks.contest import PASSES
-from tinycnn.benchmarks.gpu_tests import SANITIZERS, run_tests, sanitize
-from tinycnn.benchmarks.gpu_torch import torch_beside
+from tinycnn.benchmarks.conv.contest import PASSES
+from tinycnn.benchmarks.gpu.suite import SANITIZERS, run_tests, sanitize
+from tinycnn.benchmarks.gpu.torch_side import torch_beside
 from tinycnn.geometry import ConvGeometry
 from tinycnn.inspect import convolutions
 from tinycnn.models import architecture
 from tinycnn.storage import write_text
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BATCHES = {"lenet5": 256, "alexnet": 128, "vgg16": 64}
 STEP_BATCH, STEPS = 64, 100  # of LeNet-5's training
 
 
 def measured(models: Sequence[str], record: dict[str, Any]) -> Iterator[None]:
     """Fill ``record`` with peaks and layers, yielding after each that is new."""
-    from tinycnn.benchmarks.gpu_layers import SAMPLES_A_TURN, TURNS, measure
-    from tinycnn.benchmarks.gpu_timing import cupy_clock, peaks
+    from tinycnn.benchmarks.gpu.layers import SAMPLES_A_TURN, TURNS, measure
+    from tinycnn.benchmarks.gpu.timing import cupy_clock, peaks
     from tinycnn.kernels.cuda.device import has_tensor_cores
 
     clock = cupy_clock()
@@ -163,7 +163,3 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"no GPU can be measured here: {problem}", file=sys.stderr)
         return 2
     return run(options)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

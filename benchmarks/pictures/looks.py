@@ -85,46 +85,9 @@ def save(figure: Any, path: Path) -> None:
         replace(path, lambda temporary: figure.savefig(temporary, format="png", metadata={"Software": None}))
 
 
-def brief(found: Mapping[str, Any]) -> str:
-    """A convolution of a record in few words, without images and padding.
-
-    Examples
-    --------
-    >>> brief({"input": [4, 64, 56, 56], "weight": [128, 32, 3, 3], "stride": [2, 2], "groups": 2})
-    '64 -> 128, 3x3 over 56x56, stride 2, 2 groups'
-    """
-    (_, C, H, W), (K, _, R, S) = found["input"], found["weight"]
-    told = f"{C} -> {K}, {R}x{S} over {H}x{W}"
-    if set(found["stride"]) != {1}:
-        told += f", stride {'x'.join(map(str, dict.fromkeys(found['stride'])))}"
-    return told + (f", {found['groups']} groups" if found["groups"] > 1 else "")
-
-
 def circumstances(record: Mapping[str, Any]) -> str:
     """With which kernels, on how many threads of what a record of convolutions was measured."""
     return f"{fastest_backend(record)} backend, {counted(record['settings']['threads'], 'thread')}"
-
-
-def milliseconds(seconds: float) -> str:
-    """Three digits of it.
-
-    Examples
-    --------
-    >>> milliseconds(0.0123456), milliseconds(2.3456)
-    ('12.3', '2,346')
-    """
-    return three_digits(1e3 * seconds)
-
-
-def three_digits(value: float) -> str:
-    """Three digits, and all of those before the point.
-
-    Examples
-    --------
-    >>> three_digits(0.5), three_digits(45.678), three_digits(123.4), three_digits(45678.9)
-    ('0.500', '45.7', '123', '45,679')
-    """
-    return f"{value:#.3g}".rstrip(".") if value < 999.5 else f"{value:,.0f}"
 
 
 def fastest_backend(record: Mapping[str, Any]) -> str:

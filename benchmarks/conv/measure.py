@@ -17,22 +17,18 @@ from statistics import median
 from typing import Any
 
 from tinycnn.benchmarks import record as records
-from tinycnn.benchmarks.contest import Contest, Duel, Job
-from tinycnn.benchmarks.conv_peers import PEERS
-from tinycnn.benchmarks.conv_worker import OurConvolutions
-from tinycnn.benchmarks.convolutions import CROSSOVER, Convolution
+from tinycnn.benchmarks.conv.contest import Contest, Duel, Job
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER, Convolution
+from tinycnn.benchmarks.conv.peers import PEERS
+from tinycnn.benchmarks.conv.reasons import why
+from tinycnn.benchmarks.conv.worker import OurConvolutions
 from tinycnn.benchmarks.peaks import peaks
 from tinycnn.benchmarks.processes import PAUSE, Worker, worker
-from tinycnn.benchmarks.reasons import why
-from tinycnn.benchmarks.record import Record
+from tinycnn.benchmarks.record import Keep, Progress, Record, Say
 from tinycnn.wording import counted, duration
 
 START = 2.0  # seconds until a process is ready, and the peaks are measured
 WAYS = 4  # a duel takes about so many times as long as what auto runs alone
-
-Say = Callable[[str], None]
-Progress = Callable[[str, float], AbstractContextManager[Callable[[float], None]]]
-Keep = Callable[[Record], None]
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import numpy as np
 import tinycnn as tc
 from tinycnn.arrays import Array
 from tinycnn.backend import load_kernels
-from tinycnn.benchmarks.layers import Layer, chain
+from tinycnn.benchmarks.models.layers import Layer, chain
+from tinycnn.benchmarks.models.split import Split
 from tinycnn.benchmarks.processes import wake
-from tinycnn.benchmarks.split import Split
 from tinycnn.benchmarks.timing import sample
 from tinycnn.models import architecture
 from tinycnn.nn import Module
@@ -147,7 +147,7 @@ class OurModel(Side):
             self._optimizer.step()
 
     def split(self) -> dict[str, Any]:
-        """Where the time of a step goes, of the one in the middle of several; see `tinycnn.benchmarks.split`."""
+        """Where the time of a step goes, of the one in the middle of several; see `tinycnn.benchmarks.models.split`."""
         self._split()  # may compile what runs one by one
         found = sorted((self._split() for _ in range(SPLITS)), key=lambda told: told["unfused_seconds"])
         return found[SPLITS // 2]

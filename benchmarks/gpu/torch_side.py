@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from tinycnn.benchmarks.conv_peers import torch_run
-from tinycnn.benchmarks.gpu_timing import torch_clock
+from tinycnn.benchmarks.conv.peers import torch_run
+from tinycnn.benchmarks.gpu.timing import torch_clock
 from tinycnn.benchmarks.processes import Worker, worker
 from tinycnn.benchmarks.timing import Operands, Run
 from tinycnn.geometry import ConvGeometry
@@ -83,7 +83,7 @@ def bind(phase: str, geometry: ConvGeometry, tf32: bool, device: str = "cuda") -
     Raises
     ------
     ValueError
-        As `tinycnn.benchmarks.conv_peers.torch_run`.
+        As `tinycnn.benchmarks.conv.peers.torch_run`.
     """
     import torch
 

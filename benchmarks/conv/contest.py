@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from tinycnn.benchmarks.convolutions import Convolution
+from tinycnn.benchmarks.conv.convolutions import Convolution
+from tinycnn.benchmarks.conv.verdict import Verdict, verdict
 from tinycnn.benchmarks.peers import HOPELESS
 from tinycnn.benchmarks.processes import PAUSE, Worker
 from tinycnn.benchmarks.timing import calls_for, spread
-from tinycnn.benchmarks.verdict import Verdict, verdict
 
 PASSES = ("forward", "backward_input", "backward_weight")
 EFFECTIVE = ("winograd", "fft")  # they need fewer operations than are counted
@@ -42,7 +42,7 @@ class Contest:
     job, backend
         What is computed, and with which kernels.
     looks
-        What `tinycnn.benchmarks.conv_worker.OurConvolutions.look` found, by algorithm.
+        What `tinycnn.benchmarks.conv.worker.OurConvolutions.look` found, by algorithm.
     repeat
         Samples a run.
     runs
@@ -127,7 +127,7 @@ class Duel:
     slow
         Seconds of ways that were too slow to be measured further, when they were tried.
     error
-        Of the peer's fastest way, as `tinycnn.benchmarks.conv_worker.error`.
+        Of the peer's fastest way, as `tinycnn.benchmarks.conv.worker.error`.
     cannot
         Why the peer does not do it.
     """

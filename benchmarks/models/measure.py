@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from statistics import median
@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.benchmarks import record as records
-from tinycnn.benchmarks.costs import Cost, Costs, require_memory
 from tinycnn.benchmarks.memory import available
-from tinycnn.benchmarks.model_peers import PEERS
-from tinycnn.benchmarks.model_worker import SPLITS, TURN, OurModel, Side
+from tinycnn.benchmarks.models.costs import Cost, Costs, require_memory
+from tinycnn.benchmarks.models.peers import PEERS
+from tinycnn.benchmarks.models.worker import SPLITS, TURN, OurModel, Side
 from tinycnn.benchmarks.peaks import peaks
 from tinycnn.benchmarks.peers import HOPELESS
 from tinycnn.benchmarks.processes import PAUSE, Worker, worker
-from tinycnn.benchmarks.record import Record
+from tinycnn.benchmarks.record import Keep, Progress, Record, Say
 from tinycnn.benchmarks.timing import spread
 from tinycnn.wording import counted, duration
 
@@ -37,10 +37,6 @@ BATCHES = {"lenet5": (1, 16, 64, 256), "alexnet": (1, 4, 16), "vgg": (1, 4)}
 AGREE = 1e-3  # of the largest logit, that sides may differ by
 LIKELY = 0.3  # share of the peak, from which the duration is estimated
 START = 3.0  # seconds until a process is ready
-
-Say = Callable[[str], None]
-Progress = Callable[[str, float], AbstractContextManager[Callable[[float], None]]]
-Keep = Callable[[Record], None]
 
 
 @dataclass(frozen=True)
@@ -95,7 +91,7 @@ class Entry:
     asked, end
         Its process, and what ends that.
     begun
-        What it said when it was warm, see `tinycnn.benchmarks.model_worker.Side.begin`.
+        What it said when it was warm, see `tinycnn.benchmarks.models.worker.Side.begin`.
     turns
         Seconds of a step in each turn.
     told

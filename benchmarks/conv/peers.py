@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from tinycnn.arrays import Array
-from tinycnn.benchmarks.conv_worker import Turns, error, operands
+from tinycnn.benchmarks.conv.worker import Turns, error, operands
 from tinycnn.benchmarks.timing import Run
 from tinycnn.geometry import ConvGeometry
 
@@ -39,7 +39,7 @@ class TorchConvolutions(Turns):
             return {"cannot": str(refusal)}
 
     def error(self, phase: str, geometry: ConvGeometry, name: str) -> float:
-        """See `tinycnn.benchmarks.conv_worker.error`."""
+        """See `tinycnn.benchmarks.conv.worker.error`."""
         with self.setting(name):
             return error(self.runs[name]().numpy(), phase, geometry)
 
@@ -100,7 +100,7 @@ class OnnxConvolutions(Turns):
         return self.begin({"": lambda: session.run_with_iobinding(self._binding)})
 
     def error(self, phase: str, geometry: ConvGeometry, name: str) -> float:
-        """See `tinycnn.benchmarks.conv_worker.error`."""
+        """See `tinycnn.benchmarks.conv.worker.error`."""
         self.runs[name]()
         result: Array = self._binding.copy_outputs_to_cpu()[0]
         return error(result, phase, geometry)

@@ -14,11 +14,12 @@ import pytest
 import tinycnn as tc
 from tests.kernels.processes import NAMES
 from tests.oracles import oracle
-from tinycnn.benchmarks import gpu, gpu_layers, gpu_tests, gpu_timing, gpu_torch, timing
-from tinycnn.benchmarks.contest import PASSES
+from tinycnn.benchmarks import timing as clocks
+from tinycnn.benchmarks.conv.contest import PASSES
+from tinycnn.benchmarks.gpu import layers, measure, suite, timing, torch_side
 from tinycnn.geometry import Axis, ConvGeometry
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = ConvGeometry(Axis(6, 3, 2, 1, 1), Axis(5, 2, 1, 0, 0), 2, 4, 6, 2)
 EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"
 
@@ -30,16 +31,16 @@ EMULATED = os.environ.get("TINYCNN_TEST_CUDA") == "emulated"
 def test_all_of_it_runs_where_cupy_is_a_stand_in(tmp_path, monkeypatch, capsys):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(gpu, "layers_of", lambda models: [("lenet5", "c1 c3", SMALL)])
-    monkeypatch.setattr(gpu_timing, "FLUSH", 1 << 10)
-    monkeypatch.setattr(gpu_timing, "MATRIX", 8)
-    monkeypatch.setattr(gpu_timing, "COPIED", 1 << 10)
-    monkeypatch.setattr(gpu, "STEP_BATCH", 2)
-    monkeypatch.setattr(gpu, "STEPS", 4)
-    monkeypatch.setattr(gpu_tests, "shutil", SimpleNamespace(which=lambda name: None))
-    monkeypatch.setattr(gpu_tests, "TESTS", ("tests/test_on_a_gpu.py",))
+    monkeypatch.setattr(measure, "layers_of", lambda models: [("lenet5", "c1 c3", SMALL)])
+    monkeypatch.setattr(timing, "FLUSH", 1 << 10)
+    monkeypatch.setattr(timing, "MATRIX", 8)
+    monkeypatch.setattr(timing, "COPIED", 1 << 10)
+    monkeypatch.setattr(measure, "STEP_BATCH", 2)
+    monkeypatch.setattr(measure, "STEPS", 4)
+    monkeypatch.setattr(suite, "shutil", SimpleNamespace(which=lambda name: None))
+    monkeypatch.setattr(suite, "TESTS", ("tests/test_on_a_gpu.py",))
     path = tmp_path / "made" / "gpu.json"
-    assert gpu.main(["--quick", "--out", str(path)]) == 1, "no test ran on a GPU"
+    assert measure.main(["--quick", "--out", str(path)]) == 1, "no test ran on a GPU"
     record = json.loads(path.read_text())
     assert {"date", "gpu", "quick", "tests", "sanitizers", "peaks", "torch", "layers", "train_step"} == record.keys()
     facts = {"name", "memory", "driver", "nvidia_driver", "cuda", "cupy", "numpy", "compute_capability", "l2_bytes"}
@@ -47,7 +48,7 @@ def test_all_of_it_runs_where_cupy_is_a_stand_in(tmp_path, monkeypatch, capsys):
     counts = {"passed": 0, "failed": 0, "skipped": 1}
     by_file = {"tests/test_on_a_gpu.py": {"skipped": 1}}
     assert record["tests"] == counts | {"on": "a stand-in for a GPU", "profile": "few", "by_file": by_file}
-    assert record["sanitizers"].keys() == set(gpu_tests.SANITIZERS)
+    assert record["sanitizers"].keys() == set(suite.SANITIZERS)
     assert {"float32", "tf32", "bytes"} == record["peaks"].keys()
     (layer,) = record["layers"]
     assert (layer["model"], layer["layers"], layer["batch"]) == ("lenet5", "c1 c3", 2)
@@ -91,7 +92,7 @@ def test_samples_are_timed_between_events_with_other_memory_written_before():
         def synchronize(self):
             did.append("wait")
 
-    clock = gpu_timing.Clock(lambda: did.append("flush"), Event, lambda start, end: 1e3 * (end.time - start.time))
+    clock = timing.Clock(lambda: did.append("flush"), Event, lambda start, end: 1e3 * (end.time - start.time))
     assert clock.samples(lambda: did.append("work"), 2) == [1, 1]
     assert did == [*["flush", "event", "work", "event"] * 2, "wait"]
 
@@ -99,14 +100,14 @@ def test_samples_are_timed_between_events_with_other_memory_written_before():
 def test_the_share_is_of_the_nearer_peak():
     geometry = ConvGeometry(Axis(10, 3, 1, 0, 0), Axis(10, 3, 1, 0, 0), 2, 16, 8)
     turns = [[2.0, 4.0], [3.0, 3.0]]
-    arithmetic = gpu_layers.told(turns, geometry, flops=geometry.flops / 1.5, bandwidth=geometry.least_bytes() / 0.3)
+    arithmetic = layers.told(turns, geometry, flops=geometry.flops / 1.5, bandwidth=geometry.least_bytes() / 0.3)
     assert (arithmetic["bound"], arithmetic["share_of_peak"], arithmetic["samples"]) == ("arithmetic", 0.5, 4)
-    memory = gpu_layers.told(turns, geometry, flops=geometry.flops / 0.3, bandwidth=geometry.least_bytes() / 0.75)
+    memory = layers.told(turns, geometry, flops=geometry.flops / 0.3, bandwidth=geometry.least_bytes() / 0.75)
     assert (memory["bound"], memory["share_of_peak"], memory["median_seconds"]) == ("memory", 0.25, 3)
 
 
 def test_ratios_are_of_the_same_turn():
-    found = gpu_layers.compared([[1.0, 1.0], [2.0, 2.0], [4.0, 8.0]], [[2.0, 2.0], [6.0, 6.0], [6.0, 6.0]])
+    found = layers.compared([[1.0, 1.0], [2.0, 2.0], [4.0, 8.0]], [[2.0, 2.0], [6.0, 6.0], [6.0, 6.0]])
     assert found == {"torch_seconds": 6.0, "times_torch": 2.0, "quartiles_times_torch": [1.5, 2.5]}
 
 
@@ -118,38 +119,38 @@ def test_what_takes_too_long_or_too_much_memory_is_left_out():
         def samples(self, run, count):
             return [1.25]
 
-    assert gpu_layers.too_much(Slow(), int) == "takes 1.2 s a call, the limit is 1 s"
-    assert gpu_layers.too_much(Slow(), full) == "the GPU has too little memory: 9 GB asked for"
+    assert layers.too_much(Slow(), int) == "takes 1.2 s a call, the limit is 1 s"
+    assert layers.too_much(Slow(), full) == "the GPU has too little memory: 9 GB asked for"
 
 
 def test_a_line_tells_the_choice_the_share_and_the_ratio():
     row = {"pass": "forward", "mode": "tf32", "algorithm": "winograd", "chosen": True, "effective": True}
     measured = row | {"median_seconds": 2e-3, "share_of_peak": 0.5, "bound": "memory", "times_torch": 0.75}
-    told = " ".join(gpu.line(measured).split())
+    told = " ".join(measure.line(measured).split())
     assert told == "forward tf32 winograd* 2.000 ms ~ 50.0 % of the memory peak, 0.75 times as fast as cuDNN"
-    assert gpu.line(row | {"skipped": "why"}).endswith("skipped: why")
+    assert measure.line(row | {"skipped": "why"}).endswith("skipped: why")
 
 
 @pytest.mark.parametrize("phase", PASSES)
 def test_pytorch_computes_the_same_passes(phase):
     oracle("torch")
-    theirs = gpu_torch.bind(phase, SMALL, False, device="cpu")()
+    theirs = torch_side.bind(phase, SMALL, False, device="cpu")()
     kernels = tc.backend.load_kernels("numpy")
-    ours = timing.bind(kernels, "im2col", phase, SMALL, timing.Operands.of(SMALL))()
+    ours = clocks.bind(kernels, "im2col", phase, SMALL, clocks.Operands.of(SMALL))()
     np.testing.assert_allclose(theirs.numpy(), ours, rtol=0, atol=1e-5)
 
 
 def test_padding_that_pytorch_has_not():
     oracle("torch")
     with pytest.raises(ValueError, match="pads both ends alike"):
-        gpu_torch.bind("forward", ConvGeometry(Axis(6, 3, 1, 1, 0), Axis(5, 2, 1, 0, 0), 2, 4, 6), False, device="cpu")
+        torch_side.bind("forward", ConvGeometry(Axis(6, 3, 1, 1, 0), Axis(5, 2, 1, 0, 0), 2, 4, 6), False, device="cpu")
 
 
 def test_where_pytorch_finds_no_gpu_that_is_said():
     torch = oracle("torch")
     if torch.cuda.is_available():
         pytest.skip("it finds one")
-    with gpu_torch.torch_beside() as beside:
+    with torch_side.torch_beside() as beside:
         assert beside.about == {"missing": f"PyTorch {torch.__version__} finds no GPU"}
         assert beside.prepare("forward", SMALL, False) == beside.about["missing"]
 
@@ -164,7 +165,7 @@ REPORT = """<testsuites><testsuite>
 
 
 def test_outcomes_are_counted_by_file():
-    assert gpu_tests.counted(REPORT) == {
+    assert suite.counted(REPORT) == {
         "passed": 2,
         "failed": 2,
         "skipped": 1,
@@ -188,12 +189,12 @@ RACECHECK = """========= COMPUTE-SANITIZER
 
 
 def test_findings_of_all_processes_are_added_up():
-    found = gpu_tests.findings(MEMCHECK)
+    found = suite.findings(MEMCHECK)
     assert found["findings"] == 3
     assert "activation.cu:12" in "".join(found["first"])
-    assert gpu_tests.findings(RACECHECK)["findings"] == 3
-    assert gpu_tests.findings("========= ERROR SUMMARY: 0 errors\n") == {"findings": 0, "first": []}
-    assert "no summary" in gpu_tests.findings("killed")["not_run"]
+    assert suite.findings(RACECHECK)["findings"] == 3
+    assert suite.findings("========= ERROR SUMMARY: 0 errors\n") == {"findings": 0, "first": []}
+    assert "no summary" in suite.findings("killed")["not_run"]
 
 
 def test_a_sanitizer_on_the_path_is_run(tmp_path, monkeypatch):
@@ -204,7 +205,7 @@ def test_a_sanitizer_on_the_path_is_run(tmp_path, monkeypatch):
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     (tmp_path / "tests").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    found = gpu_tests.sanitize(tmp_path, "racecheck")
+    found = suite.sanitize(tmp_path, "racecheck")
     assert (found["findings"], found["exit_status"]) == (2, 3)
     called = (tmp_path / "called").read_text()
     assert called.startswith("unpooled --tool racecheck --target-processes all --log-file ")
@@ -212,9 +213,7 @@ def test_a_sanitizer_on_the_path_is_run(tmp_path, monkeypatch):
 
 
 def test_without_its_tests_it_says_so(tmp_path):
-    assert gpu_tests.run_tests(tmp_path, "GPU", "few") == {
-        "not_run": "the tests are not installed: run this in a clone"
-    }
+    assert suite.run_tests(tmp_path, "GPU", "few") == {"not_run": "the tests are not installed: run this in a clone"}
 
 
 @pytest.mark.parametrize(
@@ -230,22 +229,22 @@ def test_without_its_tests_it_says_so(tmp_path):
     ],
 )
 def test_all_is_well_where_tests_ran_and_nobody_found_a_fault(tests, found, clean):
-    assert gpu.clean({"tests": tests, "sanitizers": {"memcheck": found}}) == clean
+    assert measure.clean({"tests": tests, "sanitizers": {"memcheck": found}}) == clean
 
 
 def test_the_drivers_own_version(tmp_path):
     path = tmp_path / "version"
-    assert gpu.nvidia_driver(path) == "unknown"
+    assert measure.nvidia_driver(path) == "unknown"
     for line in (
         "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n",
         "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.104.05  Release Build  (dvs-builder@U16)\n",
     ):
         path.write_text(f"{line}GCC version:  gcc version 12.3.0 (Debian)\n")
-        assert gpu.nvidia_driver(path) == "535.104.05"
+        assert measure.nvidia_driver(path) == "535.104.05"
 
 
 def test_every_distinct_layer_is_measured():
-    found = list(gpu.layers_of(["lenet5"]))
+    found = list(measure.layers_of(["lenet5"]))
     assert [(model, layers, geometry.N) for model, layers, geometry in found] == [
-        ("lenet5", name, gpu.BATCHES["lenet5"]) for name in ("c1", "c3", "c5")
+        ("lenet5", name, measure.BATCHES["lenet5"]) for name in ("c1", "c3", "c5")
     ]

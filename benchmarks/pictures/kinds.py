@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
+from tinycnn.benchmarks.pictures.looks import BLUE, DARK, ORANGE, PEERS, WHITE, canvas
 from tinycnn.optional import require
-from tinycnn.plot.looks import BLUE, DARK, ORANGE, PEERS, WHITE, canvas, milliseconds
-from tinycnn.wording import counted
+from tinycnn.wording import counted, milliseconds
 
 AXIS = "percent of tinycnn's step, its layers run one by one (»: more than is drawn)"
 BAR = 0.36  # inches from one bar to the next

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tinycnn.benchmarks.convolutions import CROSSOVER
-from tinycnn.plot.crossover import PAIR, crossover
-from tinycnn.plot.kinds import kinds
-from tinycnn.plot.layers import layers
-from tinycnn.plot.looks import measured, save
-from tinycnn.plot.roofline import roofline
+from tinycnn.benchmarks.conv.convolutions import CROSSOVER
+from tinycnn.benchmarks.pictures.crossover import PAIR, crossover
+from tinycnn.benchmarks.pictures.kinds import kinds
+from tinycnn.benchmarks.pictures.layers import layers
+from tinycnn.benchmarks.pictures.looks import measured, save
+from tinycnn.benchmarks.pictures.roofline import roofline
 
 
 def draw(record: Mapping[str, Any], folder: Path) -> list[Path]:

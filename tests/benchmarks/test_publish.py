@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.oracles import oracle
-from tinycnn.benchmarks.layers import KINDS
+from tinycnn.benchmarks.models.layers import KINDS
 from tinycnn.benchmarks.publish import main
 from tinycnn.benchmarks.tables import TABLES, Records
 

@@ -7,7 +7,7 @@ from math import prod
 
 from tinycnn.backend import use_backend
 from tinycnn.benchmarks.memory import PROCESS
-from tinycnn.benchmarks.model_worker import TRAIN
+from tinycnn.benchmarks.models.worker import TRAIN
 from tinycnn.inspect import summary
 from tinycnn.models import architecture
 from tinycnn.wording import counted, readable_bytes

@@ -13,9 +13,9 @@ import numpy as np
 
 import tinycnn as tc
 from tinycnn.arrays import Array
-from tinycnn.benchmarks.conv_peers import MKLDNN_OFF, onnx_session
-from tinycnn.benchmarks.layers import Layer
-from tinycnn.benchmarks.model_worker import (
+from tinycnn.benchmarks.conv.peers import MKLDNN_OFF, onnx_session
+from tinycnn.benchmarks.models.layers import Layer
+from tinycnn.benchmarks.models.worker import (
     INFERENCE,
     LEARNING_RATE,
     MOMENTUM,

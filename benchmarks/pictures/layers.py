@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tinycnn.optional import require
-from tinycnn.plot.looks import (
+from tinycnn.benchmarks.conv.convolutions import brief
+from tinycnn.benchmarks.pictures.looks import (
     ALGORITHMS,
     DARK,
     GREY,
     PEERS,
-    brief,
     canvas,
     circumstances,
     fastest_backend,
     measured,
-    milliseconds,
     outcomes,
 )
-from tinycnn.wording import counted
+from tinycnn.optional import require
+from tinycnn.wording import counted, milliseconds
 
 BAR = 0.15  # inches from one bar to the next
 GAP = 1.2  # bars of space between two layers

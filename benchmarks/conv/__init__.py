@@ -1,0 +1,1 @@
+"""The convolution lab: algorithms against each other, and against other engines."""

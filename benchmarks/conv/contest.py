@@ -15,7 +15,7 @@ from tinycnn.benchmarks.timing import calls_for, spread
 
 PASSES = ("forward", "backward_input", "backward_weight")
 EFFECTIVE = ("winograd", "fft")  # they need fewer operations than are counted
-FAR = 5.0  # times as slow as the fastest: one sample a run will do
+FAR = 5.0  # times as slow as the fastest: one sample in the first run will do
 OURS = "ours"
 
 
@@ -55,34 +55,35 @@ class Contest:
     repeat: int
     runs: dict[str, list[list[float]]] = field(default_factory=dict)
 
-    @property
-    def samples(self) -> dict[str, int]:
-        """How many each algorithm is measured by in a run; none of those that are not measured."""
+    def samples(self, first: bool) -> dict[str, int]:
+        """How many each algorithm is measured by, in the first run or a later one."""
         able = {
             name: look["estimated_seconds"]
             for name, look in self.looks.items()
             if not {"cannot", "skipped"} & look.keys()
         }
         far = FAR * min(able.values(), default=0.0)
-        return {name: 1 if seconds > far else self.repeat for name, seconds in able.items()}
+        return {name: 1 if seconds > far else self.repeat for name, seconds in able.items() if first or seconds <= far}
 
-    @property
-    def work(self) -> float:
-        """About how many seconds a run takes."""
-        seconds = {name: self.looks[name]["estimated_seconds"] for name in self.samples}
-        return sum(seconds[name] * (2 + count * calls_for(seconds[name])) for name, count in self.samples.items())
+    def work(self, first: bool) -> float:
+        """About how many seconds the first run takes, or a later one."""
+        work = 0.0
+        for name, count in self.samples(first).items():
+            seconds = self.looks[name]["estimated_seconds"]
+            work += seconds * (2 + count * calls_for(seconds))
+        return work
 
     @property
     def auto_seconds(self) -> float:
         """About how long what ``auto`` runs takes."""
         return sum(look.get("estimated_seconds", 0.0) for look in self.looks.values() if look["auto"])
 
-    def measure(self, asked: Worker) -> None:
-        """One run."""
-        if self.samples:
-            found = asked.ask("samples", self.job.phase, self.job.convolution.geometry, self.samples)
-            for name, samples in found.items():
-                self.runs.setdefault(name, []).append(samples)
+    def measure(self, asked: Worker, first: bool) -> None:
+        """One run, the first or a later one."""
+        if samples := self.samples(first):
+            found = asked.ask("samples", self.job.phase, self.job.convolution.geometry, samples)
+            for name, taken in found.items():
+                self.runs.setdefault(name, []).append(taken)
 
     def rows(self, peak: float) -> list[dict[str, Any]]:
         """A row of the record for each algorithm; ``peak`` is the machine's, in operations a second."""
@@ -107,7 +108,9 @@ class Contest:
     @property
     def verdict(self) -> Verdict | None:
         """Who wins; None where nothing was measured."""
-        return verdict({name: [median(run) for run in runs] for name, runs in self.runs.items()}) if self.runs else None
+        most = max(map(len, self.runs.values()), default=0)
+        medians = {name: [median(run) for run in runs] for name, runs in self.runs.items()}
+        return verdict({name: found * (most // len(found)) for name, found in medians.items()}) if medians else None
 
 
 @dataclass

@@ -3,7 +3,7 @@
 First each algorithm is looked at: whether it can run a convolution, about how long it takes, what memory it needs, how
 much it errs. Then it is timed in several runs, each in a fresh process, for where a process's memory happens to lie is
 where it stays. Within a run the algorithms of a backend take turns, on the same arrays and as many threads; what is far
-slower than the fastest is timed once a run. Peers take turns with what ``auto`` runs, each side in its process.
+slower than the fastest is timed once. Peers take turns with what ``auto`` runs, each side in its process.
 
 FLOPs are counted as direct convolution, two per multiply-add. The peaks are measured in each run.
 """
@@ -94,13 +94,13 @@ def measure(plan: Plan, convolutions: Sequence[Convolution], say: Say, progress:
         for contest in contests
         if contest.backend == plan.backends[-1] and contest.job.convolution.of != CROSSOVER
     ]
-    work = sum(contest.work for contest in contests) + sum(duel.work for duel in duels)
-    work = plan.runs * (work + START * (1 + len(plan.backends) + 2 * len(plan.against)))
+    work = plan.runs * (START * (1 + len(plan.backends) + 2 * len(plan.against)) + sum(duel.work for duel in duels))
+    work += sum(contest.work(first=run == 0) for run in range(plan.runs) for contest in contests)
     rows = f"{counted(plan.runs, 'run')} of {counted(len(contests), 'row')}"
     say(f"{rows}, {counted(plan.threads, 'thread')}: about {duration(work)}")
     with progress("measuring", work) as advance:
-        for _ in range(plan.runs):
-            _run(plan, record, contests, duels, advance)
+        for run in range(plan.runs):
+            _run(plan, record, contests, duels, advance, first=run == 0)
             record |= _told(record, contests, duels)
             keep(record)
     return record
@@ -119,7 +119,12 @@ def _look(plan: Plan, jobs: Sequence[Job], progress: Progress) -> Iterator[Conte
 
 
 def _run(
-    plan: Plan, record: Record, contests: Sequence[Contest], duels: Sequence[Duel], advance: Callable[[float], None]
+    plan: Plan,
+    record: Record,
+    contests: Sequence[Contest],
+    duels: Sequence[Duel],
+    advance: Callable[[float], None],
+    first: bool,
 ) -> None:
     record["peaks"].append(peaks(plan.threads))
     advance(START)
@@ -128,8 +133,8 @@ def _run(
             advance(START)
             for contest in contests:
                 if contest.backend == backend:
-                    contest.measure(asked)
-                    advance(contest.work)
+                    contest.measure(asked, first)
+                    advance(contest.work(first))
     for peer in plan.against:
         with ExitStack() as stack:
             ours = stack.enter_context(_ours(plan, plan.backends[-1]))

@@ -67,6 +67,9 @@ class OurConvolutions(Turns):
         for name in names:
             row: dict[str, Any] = {"auto": name == auto}
             found[name] = row
+            if not self.kernels.implements(f"conv_{name}"):
+                row["cannot"] = f"the {self.kernels.name} backend has no {name} of its own, and runs that of numpy"
+                continue
             if name not in able_algorithms(self.kernels, geometry):
                 row["cannot"] = self._refusal(name, phase, geometry)
                 continue
@@ -75,8 +78,8 @@ class OurConvolutions(Turns):
                 row["skipped"] = f"a call would take longer than the limit of {limit:g} s"
                 continue
             run = bind(self.kernels, name, phase, geometry, operands(geometry))
-            row["workspace_bytes"] = workspace(run)
-            row["error"] = error(run(), phase, geometry)
+            result, row["workspace_bytes"] = workspace(run)
+            row["error"] = error(result, phase, geometry)
         return found
 
     def samples(self, phase: str, geometry: ConvGeometry, repeat: Mapping[str, int]) -> dict[str, list[float]]:
@@ -123,13 +126,13 @@ def _in_float64(phase: str, geometry: ConvGeometry) -> Array:
     return sum(results) if phase == "backward_weight" else np.concatenate(results)
 
 
-def workspace(run: Callable[[], Array]) -> int:
-    """Most bytes that a call holds beside its result, of arrays that NumPy makes; a BLAS packs elsewhere."""
+def workspace(run: Callable[[], Array]) -> tuple[Array, int]:
+    """The result of a call, and the most bytes held beside it, of arrays that NumPy makes; a BLAS packs elsewhere."""
     _release()
     tracemalloc.start()
     try:
-        made = run().nbytes
-        return max(0, tracemalloc.get_traced_memory()[1] - made)
+        result = run()
+        return result, max(0, tracemalloc.get_traced_memory()[1] - result.nbytes)
     finally:
         tracemalloc.stop()
 

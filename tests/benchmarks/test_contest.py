@@ -35,15 +35,18 @@ def look(seconds, **more):
     return {"auto": False, "estimated_seconds": seconds, "workspace_bytes": 8, "error": 1e-6} | more
 
 
-def test_what_is_far_slower_is_timed_once_a_run_and_what_cannot_run_never():
+def test_what_is_far_slower_is_timed_once_and_what_cannot_run_never():
     looks = {"direct": look(1.0), "im2col": look(4.9), "fft": look(5.1)}
     looks |= {"winograd": {"auto": False, "cannot": "why"}, "other": look(0.1, skipped="why")}
-    assert Contest(JOB, "numpy", looks, 3).samples == {"direct": 3, "im2col": 3, "fft": 1}
+    assert Contest(JOB, "numpy", looks, 3).samples(first=True) == {"direct": 3, "im2col": 3, "fft": 1}
+    assert Contest(JOB, "numpy", looks, 3).samples(first=False) == {"direct": 3, "im2col": 3}
 
 
 def test_the_expected_work_counts_calls_to_warm_up_and_samples_of_many_calls():
-    assert Contest(JOB, "numpy", {"direct": look(2.0)}, 3).work == 2.0 * (2 + 3)
-    assert Contest(JOB, "numpy", {"direct": look(timing.SAMPLE / 4)}, 3).work == timing.SAMPLE / 4 * (2 + 3 * 4)
+    found = Contest(JOB, "numpy", {"direct": look(2.0), "fft": look(20.0)}, 3)
+    assert found.work(first=False) == 2.0 * (2 + 3)
+    assert found.work(first=True) == 2.0 * (2 + 3) + 20.0 * (2 + 1)
+    assert Contest(JOB, "numpy", {"direct": look(timing.SAMPLE / 4)}, 3).work(True) == timing.SAMPLE / 4 * (2 + 3 * 4)
 
 
 def test_rows_hold_medians_rates_and_shares():
@@ -52,8 +55,8 @@ def test_rows_hold_medians_rates_and_shares():
     asked = Told(
         samples=[{"direct": [2.0, 4.0], "winograd": [1.0, 1.0]}, {"direct": [3.0, 3.0], "winograd": [1.0, 2.0]}]
     )
-    found.measure(asked)
-    found.measure(asked)
+    found.measure(asked, first=True)
+    found.measure(asked, first=False)
     assert asked.asked[0] == ("samples", "forward", SMALL, {"direct": 2, "winograd": 2})
     direct, winograd, fft = found.rows(peak=SMALL.flops / 6)
     assert direct["run_seconds"] == [3.0, 3.0]
@@ -69,6 +72,17 @@ def test_rows_hold_medians_rates_and_shares():
     assert found.verdict.winner == "winograd"
     assert direct["convolution"] == 0
     assert direct["pass"] == "forward"
+
+
+def test_what_was_timed_once_cannot_win_and_is_no_tie():
+    found = Contest(JOB, "numba", {"direct": look(1.0), "fft": look(9.0)}, 1)
+    for first, samples in (
+        (True, {"direct": [1.0], "fft": [9.0]}),
+        (False, {"direct": [1.1]}),
+        (False, {"direct": [1.0]}),
+    ):
+        found.measure(Told(samples=[samples]), first)
+    assert found.verdict == ("direct", (), 9.0)
 
 
 def test_ratios_to_a_peer_are_of_the_same_turn_and_of_its_fastest_way(monkeypatch):
@@ -167,7 +181,9 @@ def test_a_look_tells_all_that_is_known_before(ours, name, phase):
     found = ours(name).look(phase, strided, ("direct", "im2col", "winograd", "fft"), 60.0)
     assert found["winograd"].keys() == {"auto", "cannot"}
     assert "winograd cannot run 3x3 over 9x8" in found["winograd"]["cannot"]
-    for algorithm in ("direct", "im2col", "fft"):
+    if name != "numpy":
+        assert found.pop("fft")["cannot"] == f"the {name} backend has no fft of its own, and runs that of numpy"
+    for algorithm in found.keys() - {"winograd"}:
         row = found[algorithm]
         assert 0 <= row["error"] < 1e-5
         assert row["estimated_seconds"] > 0
@@ -192,8 +208,10 @@ def test_the_workspace_is_what_is_held_beside_the_result():
         scratch = np.ones(1 << 20, np.uint8)
         return np.ones(1 << 18, np.uint8) + scratch[0]
 
-    assert worker.workspace(run) == pytest.approx(1 << 20, rel=0.3)
-    assert worker.workspace(lambda: np.ones(1 << 20, np.uint8)) < 1 << 14
+    result, held = worker.workspace(run)
+    assert result.nbytes == 1 << 18
+    assert held == pytest.approx(1 << 20, rel=0.3)
+    assert worker.workspace(lambda: np.ones(1 << 20, np.uint8))[1] < 1 << 14
 
 
 def test_turns_are_of_those_asked_for_with_their_setting(monkeypatch):
@@ -243,6 +261,6 @@ def test_onnx_runtime_computes_the_same_and_only_forward():
 
 def test_the_median_of_an_even_number_of_samples_is_between_them():
     found = Contest(JOB, "numba", {"direct": look(1.0)}, 2)
-    found.measure(Told(samples=[{"direct": [2.0, 4.0]}]))
+    found.measure(Told(samples=[{"direct": [2.0, 4.0]}]), first=True)
     (row,) = found.rows(peak=1.0)
     assert row["run_seconds"] == [median([2.0, 4.0])] == [3.0]

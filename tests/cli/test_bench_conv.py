@@ -74,7 +74,8 @@ def test_it_tells_each_pass_by_each_algorithm_on_each_backend(whole):
         for name in algorithms
     )
     assert made["peaks"] == [made_up(1)]
-    assert all(row["median_seconds"] > 0 for row in made["rows"])
+    cannot = {(row["backend"], row["algorithm"]) for row in made["rows"] if "median_seconds" not in row}
+    assert cannot == {(backend, "fft") for backend in cpu_backends() if backend != "numpy"}
     assert len(made["winners"]) == 5 * 3 * len(cpu_backends())
     assert {duel["convolution"] for duel in made["against"]} == {0}, "the grid is not measured against peers"
     assert {duel["backend"] for duel in made["against"]} == {cpu_backends()[-1]}

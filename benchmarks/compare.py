@@ -14,6 +14,7 @@ from tinycnn.benchmarks.conv.convolutions import title
 from tinycnn.wording import counted
 
 Record = Mapping[str, Any]
+FEWEST = 3  # samples that a row must have: of fewer, nobody knows how they scatter
 
 
 class Change(NamedTuple):
@@ -62,6 +63,9 @@ def changes(old: Record, new: Record) -> list[Change]:
         for name in before
         if name in after
     ]
+    by = [min(peak["flops_by"] for peak in record["peaks"]) for record in (old, new)]
+    if by[0] != by[1]:
+        raise ValueError(f"the peaks were measured by {by[0]} and by {by[1]}: shares of them cannot be compared")
     if not found:
         raise ValueError(
             "the two records have nothing in common: no row of the same work, batch, backend and number of threads"
@@ -72,7 +76,8 @@ def changes(old: Record, new: Record) -> list[Change]:
 def _shares(record: Record) -> Iterator[tuple[str, tuple[float, float, float]]]:
     """Rows of tinycnn by name, each with its share of the peak: of the upper quartile, the median, the lower one."""
     for row in record["rows"]:
-        if "share_of_peak" in row and not row.get("variant"):
+        ours = row.get("side", row.get("backend")) in record["settings"]["backends"]
+        if ours and "share_of_peak" in row and row["samples"] >= FEWEST:
             low, high = row["quartiles_seconds"]
             scale = row["share_of_peak"] * row["median_seconds"]
             yield _name(record, row), (scale / high, row["share_of_peak"], scale / low)

@@ -11,21 +11,27 @@ from tinycnn.wording import readable_bytes
 
 PROCESS = 150_000_000  # bytes of a process that has loaded a backend
 COPIES = 6  # of all arrays: operands, result, and the same in float64 to see the error
-CGROUP = Path("/sys/fs/cgroup")
+COLUMNS = 3  # of one image's column matrix: in float64 for the error, and in float32
+CGROUPS = (  # where a limit stands, what is used, and which of that is a file's and can be given up: version 2, then 1
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+)
 
 
-def available(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGROUP) -> int:
+def available(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes that processes can still take without swapping, as the system says or the control group, if it is less."""
     fields = dict(line.split(":") for line in meminfo.read_text(encoding="utf-8").splitlines())
     free = 1024 * int(fields["MemAvailable"].split()[0])
-    with suppress(OSError, ValueError):  # no control group, or one without a limit
-        limit, used = (int((cgroup / f"memory.{name}").read_text()) for name in ("max", "current"))
-        free = min(free, limit - used)
+    for limit, used, inactive in CGROUPS:
+        with suppress(OSError, ValueError):  # no control group, or one without a limit
+            left = int((cgroup / limit).read_text()) - int((cgroup / used).read_text())
+            lines = (cgroup / used).with_name("memory.stat").read_text().splitlines()
+            free = min(free, left + int(dict(line.split() for line in lines)[inactive]))
     return free
 
 
-def require_memory(convolutions: Sequence[Convolution], backends: Sequence[str]) -> None:
-    """Refuse convolutions that would not fit.
+def require_memory(convolutions: Sequence[Convolution], sides: int) -> None:
+    """Refuse convolutions that would not fit, in so many processes at once.
 
     Raises
     ------
@@ -34,12 +40,12 @@ def require_memory(convolutions: Sequence[Convolution], backends: Sequence[str])
     """
 
     def needed(found: Convolution) -> int:
-        columns = found.geometry.column_bytes() if "numpy" in backends else 0
-        return PROCESS + COPIES * found.geometry.least_bytes() + columns
+        g = found.geometry
+        return sides * (PROCESS + COPIES * g.least_bytes()) + COLUMNS * g.column_bytes() // g.N
 
     free, largest = available(), max(convolutions, key=needed)
     if needed(largest) > free:
         raise ValueError(
             f"{largest} needs about {readable_bytes(needed(largest))} to be measured, {readable_bytes(free)} are free "
-            "here: fewer images (--batch) need less"
+            "here: fewer images need less"
         )

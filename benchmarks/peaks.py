@@ -52,7 +52,6 @@ class Machine:
     def _in_registers(self) -> float:
         from tinycnn.benchmarks.registers import FLOPS, spin
 
-        start = perf_counter()
         spin(1 << 16)
         spin(1 << 16)
         start = perf_counter()

@@ -28,7 +28,8 @@ class Worker:
         self._pipe, theirs = Pipe()
         command = [sys.executable, "-m", "tinycnn.benchmarks.processes", str(theirs.fileno())]
         environment = os.environ | dict.fromkeys(THREADS, str(threads))
-        self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])
+        # In a session of its own: Ctrl-C is for the one who asks.
+        self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
         self._first: tuple[Any, ...] = (make, arguments)
 
@@ -98,7 +99,6 @@ def wake(run: Callable[[], Any]) -> None:
 
 def serve(pipe: Connection) -> None:
     """Be a worker: what comes first makes it, and every question names a method."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks
     made = None
     while question := _next(pipe):
         *first, method, values = question

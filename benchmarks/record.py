@@ -19,6 +19,8 @@ from tinycnn.threads import cores
 from tinycnn.training.environment import environment
 
 FORMAT = "tinycnn lab 1"
+ALWAYS = {"date", "settings", "environment", "machine", "peaks", "rows", "against"}
+NEEDED = {"conv": ALWAYS | {"convolutions", "winners"}, "models": ALWAYS}
 RESULTS = Path(__file__).parent / "results"
 Record = dict[str, Any]
 Say = Callable[[str], None]
@@ -69,7 +71,7 @@ def load(path: Path, kind: str | None = None) -> Record:
         raise ValueError(f"{path} is a folder: name a record in it, such as {path / 'conv.json'}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record["format"] != FORMAT:
+        if record["format"] != FORMAT or NEEDED[record["kind"]] - record.keys():
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is no record of tinycnn bench conv or tinycnn bench models") from None

@@ -85,7 +85,7 @@ def numba_over_numpy(records: Records) -> str:
         if backend == "numba" and (i, phase, algorithm, "numpy") in seconds:
             of = record["convolutions"][i]["of"]
             ratios.setdefault((of, algorithm), []).append(seconds[i, phase, algorithm, "numpy"] / time)
-    names = [name for name in ALGORITHMS if name in record["settings"]["algorithms"]]
+    names = [name for name in ALGORITHMS if any(name == algorithm for _, algorithm in ratios)]
     models = dict.fromkeys(found["of"] for _, found in _layers(record))
     rows = [["model", *names]]
     rows += [[model, *(_range(ratios.get((model, name), [])) for name in names)] for model in models]
@@ -123,6 +123,11 @@ def kinds(records: Records) -> str:
 def machine(records: Records) -> str:
     """When and on what it was measured, and where the records are."""
     conv, found = records.conv, records.conv["machine"]
+    for what in ("processor", "cores"):
+        if found[what] != records.models["machine"][what]:
+            raise ValueError(
+                f"{records.conv_path.name} and {records.models_path.name} are of machines with another {what}"
+            )
     dates = " and ".join(sorted({conv["date"], records.models["date"]}))
     threads = conv["settings"]["threads"]
     held = ", ".join(f"{name} {readable_bytes(size)}" for name, size in found["caches"].items())

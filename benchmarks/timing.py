@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import inf
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -57,7 +56,7 @@ def estimate(kernels: Kernels, algorithm: str, phase: str, geometry: ConvGeometr
         start = perf_counter()
         run()
         if perf_counter() - start > PROBE or part == geometry:  # the first call may have compiled, or been unlucky
-            taken = sample(run)
+            taken = quickest(run)
             if taken > PROBE or part == geometry:
                 return taken * geometry.multiply_adds / part.multiply_adds
     raise AssertionError
@@ -83,6 +82,23 @@ def sample(run: Run, calls: int = 1) -> float:
     return (perf_counter() - start) / calls
 
 
+def quickest(run: Run, seconds: float = PROBE, most: int = 10) -> float:
+    """Seconds of the quickest of some calls after a first one, as any single one may be unlucky.
+
+    Parameters
+    ----------
+    run
+        The function; what happens once, as that machine code is loaded, happens in the first call.
+    seconds, most
+        No more calls after so much time, or so many of them.
+    """
+    run()
+    taken = [sample(run)]
+    while sum(taken) < seconds and len(taken) < most:
+        taken.append(sample(run))
+    return min(taken)
+
+
 def calls_for(seconds: float) -> int:
     """How many calls make a sample."""
     return max(1, round(SAMPLE / max(seconds, 1e-7)))
@@ -94,7 +110,7 @@ def in_turn(runs: Mapping[str, Run], repeat: Mapping[str, int]) -> dict[str, lis
     They take turns, and who is first changes from turn to turn, so that nobody always finds the caches as the same
     other one left them.
     """
-    calls = {name: calls_for(min(sample(run), sample(run) if repeat[name] > 1 else inf)) for name, run in runs.items()}
+    calls = {name: calls_for(quickest(run)) for name, run in runs.items()}
     taken: dict[str, list[float]] = {name: [] for name in runs}
     names = list(runs)
     for turn in range(max(repeat.values(), default=0)):

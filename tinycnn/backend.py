@@ -294,6 +294,11 @@ def _decided(kernels: Kernels, phase: str, geometry: Any) -> ModuleType:
     return module
 
 
+def auto_algorithm(kernels: Kernels, phase: str, geometry: Any) -> str:
+    """The name of the algorithm that ``auto`` means for one pass, as things stand."""
+    return _decided(kernels, phase, geometry).__name__.rpartition(".conv_")[2]
+
+
 def able_algorithms(kernels: Kernels, geometry: Any) -> tuple[str, ...]:
     """The convolution algorithms of a backend that can run a geometry."""
     return tuple(name for name in kernels.algorithms if not _refusal(kernels, name, geometry))

@@ -8,14 +8,16 @@ from statistics import median
 from typing import Any
 
 from tinycnn.benchmarks.conv.convolutions import Convolution
+from tinycnn.benchmarks.conv.reasons import is_one_product
 from tinycnn.benchmarks.conv.verdict import Verdict, verdict
 from tinycnn.benchmarks.peers import HOPELESS
 from tinycnn.benchmarks.processes import PAUSE, Worker
 from tinycnn.benchmarks.timing import calls_for, spread
 
 PASSES = ("forward", "backward_input", "backward_weight")
-EFFECTIVE = ("winograd", "fft")  # they need fewer operations than are counted
+EFFECTIVE = ("winograd", "fft")  # they do other operations than are counted
 FAR = 5.0  # times as slow as the fastest: one sample in the first run will do
+UNABLE = {"cannot", "skipped"}
 OURS = "ours"
 
 
@@ -57,11 +59,8 @@ class Contest:
 
     def samples(self, first: bool) -> dict[str, int]:
         """How many each algorithm is measured by, in the first run or a later one."""
-        able = {
-            name: look["estimated_seconds"]
-            for name, look in self.looks.items()
-            if not {"cannot", "skipped"} & look.keys()
-        }
+        able = {name: look["estimated_seconds"] for name, look in self.looks.items() if not UNABLE & look.keys()}
+        able |= {name: median(runs[0]) for name, runs in self.runs.items()}  # better known
         far = FAR * min(able.values(), default=0.0)
         return {name: 1 if seconds > far else self.repeat for name, seconds in able.items() if first or seconds <= far}
 
@@ -87,30 +86,30 @@ class Contest:
 
     def rows(self, peak: float) -> list[dict[str, Any]]:
         """A row of the record for each algorithm; ``peak`` is the machine's, in operations a second."""
-        flops, rows = self.job.convolution.geometry.flops, []
+        geometry, rows = self.job.convolution.geometry, []
+        flops = geometry.flops
         for name, look in self.looks.items():
             row = self.job.key | {"backend": self.backend, "algorithm": name} | look
             if name in self.runs:
                 row.pop("estimated_seconds")
-                low, middle, high = spread([sample for run in self.runs[name] for sample in run])
-                row |= {"run_seconds": [median(run) for run in self.runs[name]]}
+                samples = [sample for run in self.runs[name] for sample in run]
+                low, middle, high = spread(samples)
+                row |= {"samples": len(samples), "run_seconds": [median(run) for run in self.runs[name]]}
                 row |= {"median_seconds": middle, "quartiles_seconds": [low, high], "gflops": flops / middle / 1e9}
-                row |= {"effective": name in EFFECTIVE, "share_of_peak": flops / middle / peak}
+                row |= {"effective": name in EFFECTIVE and not is_one_product(self.backend, geometry)}
+                row |= {"share_of_peak": flops / middle / peak}
             rows.append(row)
         return rows
 
     @property
     def by_speed(self) -> list[str]:
-        """What was measured, the fastest first."""
-        medians = {name: median(sample for run in runs for sample in run) for name, runs in self.runs.items()}
-        return sorted(medians, key=medians.__getitem__)
+        """What was measured, the fastest first, as `tinycnn.benchmarks.conv.verdict` orders it."""
+        return sorted(self.runs, key=lambda name: median(median(run) for run in self.runs[name]))
 
     @property
     def verdict(self) -> Verdict | None:
         """Who wins; None where nothing was measured."""
-        most = max(map(len, self.runs.values()), default=0)
-        medians = {name: [median(run) for run in runs] for name, runs in self.runs.items()}
-        return verdict({name: found * (most // len(found)) for name, found in medians.items()}) if medians else None
+        return verdict({name: [median(run) for run in runs] for name, runs in self.runs.items()}) if self.runs else None
 
 
 @dataclass
@@ -129,8 +128,8 @@ class Duel:
         Seconds of each turn, tinycnn's under OURS, the peer's by way.
     slow
         Seconds of ways that were too slow to be measured further, when they were tried.
-    error
-        Of the peer's fastest way, as `tinycnn.benchmarks.conv.worker.error`.
+    errors
+        Of the peer's ways that were the fastest so far, as `tinycnn.benchmarks.conv.worker.error`.
     cannot
         Why the peer does not do it.
     """
@@ -142,7 +141,7 @@ class Duel:
     algorithm: str = ""
     turns: list[dict[str, float]] = field(default_factory=list)
     slow: dict[str, float] = field(default_factory=dict)
-    error: float = 0.0
+    errors: dict[str, float] = field(default_factory=dict)
     cannot: str = ""
 
     def measure(self, ours: Worker, theirs: Worker, repeat: int) -> None:
@@ -160,8 +159,8 @@ class Duel:
             turn = {OURS: ours.ask("turn", [self.algorithm])[self.algorithm]}
             time.sleep(PAUSE)
             self.turns.append(turn | theirs.ask("turn", ways))
-        if not self.error:
-            self.error = theirs.ask("error", *question, self.fastest)
+        if self.fastest not in self.errors:
+            self.errors[self.fastest] = theirs.ask("error", *question, self.fastest)
 
     @property
     def ways(self) -> dict[str, float]:
@@ -184,4 +183,4 @@ class Duel:
         low, ratio, high = spread([turn[way] / turn[OURS] for turn in self.turns if way in turn])
         row |= {"seconds": median(turn[OURS] for turn in self.turns), "variant": way, "variants": self.slow | self.ways}
         row |= {"peer_seconds": self.ways[way], "times_as_fast": ratio, "quartiles": [low, high]}
-        return row | {"peer_error": self.error}
+        return row | {"peer_error": self.errors[way]}

@@ -153,17 +153,19 @@ def _ours(plan: Plan, backend: str) -> AbstractContextManager[Worker]:
 def _told(record: Record, contests: Sequence[Contest], duels: Sequence[Duel]) -> dict[str, list[dict[str, Any]]]:
     """What the record says of what was measured so far."""
     flops, moved = (median(found[what] for found in record["peaks"]) for what in ("flops", "bytes"))
-    winners = [found for contest in contests if (found := _winner(contest, flops / moved))]
+    cache = max(record["machine"]["caches"].values(), default=0)
+    winners = [found for contest in contests if (found := _winner(contest, flops / moved, cache))]
     rows = [row for contest in contests for row in contest.rows(flops)]
     return {"rows": rows, "winners": winners, "against": [duel.row for duel in duels if duel.turns or duel.cannot]}
 
 
-def _winner(contest: Contest, balance: float) -> dict[str, Any]:
+def _winner(contest: Contest, balance: float, cache: int) -> dict[str, Any]:
     """Who wins a row, and why; nothing where nothing was measured."""
     found = contest.verdict
     if found is None:
         return {}
     geometry = contest.job.convolution.geometry
-    sentence = why(contest.job.phase, geometry, contest.backend, contest.by_speed, found.tied, balance)
+    row = contest.job.phase, geometry, contest.backend
+    sentence = why(*row, contest.by_speed, found.tied, balance, cache)
     outcome = {"winner": "" if found.tied else found.winner, "tied": found.tied, "ahead": found.ahead, "why": sentence}
     return contest.job.key | {"backend": contest.backend} | outcome

@@ -17,7 +17,13 @@ from tinycnn.wording import counted, percent, readable_bytes
 
 
 def why(
-    phase: str, geometry: ConvGeometry, backend: str, names: Sequence[str], tied: Sequence[str], balance: float
+    phase: str,
+    geometry: ConvGeometry,
+    backend: str,
+    names: Sequence[str],
+    tied: Sequence[str],
+    balance: float,
+    cache: int,
 ) -> str:
     """One sentence.
 
@@ -28,65 +34,72 @@ def why(
     names
         Algorithms that were measured, the fastest first.
     tied
-        Those that cannot be told apart; nothing where the first wins.
+        Those that cannot be told apart, the fastest first; nothing where it wins.
     balance
-        Operations that the machine does in the time in which it reads or writes one byte.
+        Operations that the machine does in the time in which it reads or writes one byte of main memory.
+    cache
+        Bytes of its largest cache: what fits into it is not read from main memory each time.
     """
-    first, *others = names
+    first, *others = tied or names
     if not others:
         return "it alone was measured"
-    if len(tied) > 1 and _is_one_product(geometry) and backend == "numba":
-        return "the kernel covers the whole image: nothing slides, and they are one product of matrices"
-    parts = [f"{first} {_price(first, phase, geometry, backend)}" if tied else _saving(first, phase, geometry, backend)]
-    second = tied[1] if tied else others[0]
-    parts.append(f"{second} {_price(second, phase, geometry, backend)}")
+    if is_one_product(backend, geometry):
+        return "the kernel covers the whole image: nothing slides, and all are one product of matrices"
+    told = _price if tied else _saving
+    parts = [f"{first} " * bool(tied) + told(first, phase, geometry, backend)]
+    parts.append(f"{others[0]} {_price(others[0], phase, geometry, backend)}")
     intensity = geometry.flops / geometry.least_bytes()
-    if intensity < balance:
-        parts.append(f"memory sets the limit: {intensity:.1f} operations a byte, the machine does {balance:.1f}")
+    if intensity < balance and geometry.least_bytes() > cache:
+        parts.append(f"main memory sets the limit: {intensity:.1f} operations a byte, the machine does {balance:.1f}")
     return "; ".join(parts)
 
 
+def is_one_product(backend: str, g: ConvGeometry) -> bool:
+    """Whether an image has one window, itself, which all of Numba's kernels leave to one product by BLAS."""
+    alike = (g.H, g.W, g.groups, g.padding, g.dilation) == (g.R, g.S, 1, (0, 0, 0, 0), (1, 1))
+    return backend == "numba" and alike
+
+
 def _saving(name: str, phase: str, g: ConvGeometry, backend: str) -> str:
+    C, K = g.C // g.groups, g.K // g.groups
     if name == "winograd":
-        tile, few = tiling(g), min(g.C, g.K) // g.groups
-        return (
-            f"{_need(g)} in tiles of {tile.m}x{tile.m}{_outside(g)}, each transformed once for {few} channels or more"
-        )
+        m = tiling(g).m
+        return f"{_need(g)} in tiles of {m}x{m}{_outside(g)}, each transformed for {min(C, K)} channels or more"
     if name == "fft":
-        return f"the spectra's product does not grow with the kernel, and a {g.R}x{g.S} one is large"
+        return f"the products of spectra do not grow with the {g.R}x{g.S} kernel"
     if name == "direct":
         if backend == "numpy":
             return "einsum reads the windows in place, where a matrix would have to be written first"
         if phase == "backward_weight":
             return "the image is turned once, and its windows are read in place"
-        return f"the windows are read in place, with {_between(g)} of the products between rows of outputs lost"
+        return f"the windows are read in place, with {_between(phase, g)} of the products between rows lost"
     if backend == "numpy":
-        return f"one product of matrices by BLAS, {_matrices(phase, g)}"
+        return f"products of matrices by BLAS, {_matrices(phase, g)} for an image"
     if phase == "backward_weight":
-        return f"panels of the turned column matrix fill whole vectors even of {counted(g.C // g.groups, 'channel')}"
+        return (
+            f"vectors run along the {C * g.R * g.S} rows of the column matrix, not the {counted(C, 'channel')} of a tap"
+        )
+    if phase == "backward_input":
+        return "the gradient's rows are multiplied in place, and added to the image while they are in cache"
     return "panels of the column matrix hold outputs alone, and every product counts"
 
 
 def _price(name: str, phase: str, g: ConvGeometry, backend: str) -> str:
+    C, K = g.C // g.groups, g.K // g.groups
     if name == "winograd":
-        tile, few = tiling(g), min(g.C, g.K) // g.groups
-        pays = f"pays with transforms of {tile.a}x{tile.a} numbers for {few} channels or more"
-        return f"needs {_need(g)}{_outside(g)}, and {pays}"
+        a = tiling(g).a
+        return f"needs {_need(g)}{_outside(g)}, and transforms {a}x{a} numbers for {min(C, K)} channels or more"
     if name == "fft":
-        return "pays with transforms of whole images and of every kernel, padded to their size"
+        return "transforms all it reads, padded to the size of the image"
     if name == "direct":
         if backend == "numpy":
             return "sums in the loops of einsum, without BLAS"
         if phase == "backward_weight":
-            return f"holds the {counted(g.C // g.groups, 'channel')} of a tap in vectors, which few do not fill"
-        return f"loses {_between(g)} of the products between rows of outputs"
+            return f"turns the image, so that vectors run along the {counted(C, 'channel')} of a tap"
+        return f"loses {_between(phase, g)} of the products between rows"
     size = f"{readable_bytes(g.column_bytes())} of column matrix, {g.column_bytes() / (4 * g.N * g.C * g.H * g.W):.1f}"
-    use = f"{size} times the image, each number used for {2 * g.K // g.groups} operations"
-    return f"writes {use}" if backend == "numpy" else f"copies {use}"
-
-
-def _is_one_product(g: ConvGeometry) -> bool:
-    return (g.P, g.Q) == (1, 1) and g.padding == (0, 0, 0, 0)
+    does = "adds up" if phase == "backward_input" else "writes" if backend == "numpy" else "copies"
+    return f"{does} {size} times the image, a number for {2 * K} operations"
 
 
 def _need(g: ConvGeometry) -> str:
@@ -104,15 +117,16 @@ def _outside(g: ConvGeometry) -> str:
     return f" ({percent(share, 0)} of the tiles outside of the image)" if share else ""
 
 
-def _between(g: ConvGeometry) -> str:
-    """What of direct convolution's products in Numba are no outputs, as rows of the image are read through."""
-    reach = (g.S - 1) * g.dilation[1]
-    return percent(reach / (g.Q + reach), 0)
+def _between(phase: str, g: ConvGeometry) -> str:
+    """What of direct convolution's products in Numba is no output: those between two rows of a patch."""
+    rows, columns = (g.P, g.Q) if phase == "forward" else (-(-g.H // g.stride[0]), -(-g.W // g.stride[1]))
+    spread = (g.S - 1) * g.dilation[1] // g.stride[1]
+    return percent(spread / (columns + spread) if rows > 1 else 0.0, 0)
 
 
 def _matrices(phase: str, g: ConvGeometry) -> str:
     """Sizes of im2col's two factors."""
-    rows, columns, inner = g.K // g.groups, g.N * g.P * g.Q, g.C // g.groups * g.R * g.S
+    rows, columns, inner = g.K // g.groups, g.P * g.Q, g.C // g.groups * g.R * g.S
     sizes = {"forward": (rows, inner, columns), "backward_input": (inner, rows, columns)}
     m, k, n = sizes.get(phase, (rows, columns, inner))
     return f"{m}x{k} by {k}x{n}" + (f" in each of {g.groups} groups" if g.groups > 1 else "")

@@ -35,7 +35,7 @@ def verdict(seconds: Mapping[str, Sequence[float]]) -> Verdict:
     Parameters
     ----------
     seconds
-        Of each algorithm, a median for each run.
+        Of each algorithm, a median for each run; one alone stands for all of them.
 
     Examples
     --------
@@ -46,6 +46,8 @@ def verdict(seconds: Mapping[str, Sequence[float]]) -> Verdict:
     >>> verdict({"direct": [3.0, 3.0], "im2col": [2.8, 2.8]}).tied  # two runs are few
     ('im2col', 'direct')
     """
+    most = max(map(len, seconds.values()))
+    seconds = {name: [*found] * (most if len(found) == 1 else 1) for name, found in seconds.items()}
     first, *others = sorted(seconds, key=lambda name: median(seconds[name]))
     ratios = {name: [a / b for a, b in zip(seconds[name], seconds[first], strict=True)] for name in others}
     margin = MARGIN if len(seconds[first]) >= RUNS else WIDE

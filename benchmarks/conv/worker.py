@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
-from tinycnn.backend import able_algorithms, convolution, load_kernels, use_backend
+from tinycnn.arrays import Array, owner
+from tinycnn.backend import able_algorithms, auto_algorithm, convolution, load_kernels, use_backend
 from tinycnn.benchmarks.processes import wake
-from tinycnn.benchmarks.timing import Operands, Run, bind, calls_for, estimate, in_turn, sample
+from tinycnn.benchmarks.timing import Operands, Run, bind, calls_for, estimate, in_turn, quickest, sample
+from tinycnn.function import no_grad
+from tinycnn.functional import conv2d
 from tinycnn.geometry import ConvGeometry
+from tinycnn.tensor import Tensor
 from tinycnn.threads import set_num_threads
 
 
@@ -33,7 +36,7 @@ class Turns:
         seconds: dict[str, float] = {}
         for name, run in runs.items():
             with self.setting(name):
-                seconds[name] = min(sample(run), sample(run))
+                seconds[name] = quickest(run)
         self._calls = {name: calls_for(taken) for name, taken in seconds.items()}
         return seconds
 
@@ -42,7 +45,9 @@ class Turns:
         seconds: dict[str, float] = {}
         for name in names:
             with self.setting(name):
-                if not seconds and self._calls[name] > 1:  # a long call does not feel how cores wake
+                if seconds:
+                    self.runs[name]()  # as warm as the first one, which wakes the cores
+                else:
                     wake(self.runs[name])
                 seconds[name] = sample(self.runs[name], self._calls[name])
         return seconds
@@ -63,7 +68,7 @@ class OurConvolutions(Turns):
 
     def look(self, phase: str, geometry: ConvGeometry, names: Sequence[str], limit: float) -> dict[str, dict[str, Any]]:
         """What is to be known of each algorithm before it is timed, or why it cannot or shall not be."""
-        auto, found = self.kernels.choose_convolution(phase, geometry), {}
+        auto, found = auto_algorithm(self.kernels, phase, geometry), {}
         for name in names:
             row: dict[str, Any] = {"auto": name == auto}
             found[name] = row
@@ -87,12 +92,21 @@ class OurConvolutions(Turns):
         return in_turn({name: self._bound(name, phase, geometry) for name in repeat}, repeat)
 
     def prepare(self, phase: str, geometry: ConvGeometry) -> dict[str, float]:
-        """Get ready to take turns with what ``auto`` runs."""
-        name = self.kernels.choose_convolution(phase, geometry)
-        return self.begin({name: self._bound(name, phase, geometry)})
+        """Get ready to take turns with what ``auto`` runs; forward by the operation that a user calls, as at a peer."""
+        name = auto_algorithm(self.kernels, phase, geometry)
+        run = self._operation(geometry) if phase == "forward" else self._bound(name, phase, geometry)
+        return self.begin({name: run})
+
+    def setting(self, name: str) -> AbstractContextManager[Any]:
+        """Nothing is recorded for a backward pass."""
+        return no_grad()
 
     def _bound(self, name: str, phase: str, geometry: ConvGeometry) -> Run:
         return bind(self.kernels, name, phase, geometry, operands(geometry))
+
+    def _operation(self, g: ConvGeometry) -> Run:
+        x, weight, bias, _ = (Tensor(array) for array in operands(g))
+        return lambda: conv2d(x, weight, bias, g.stride, g.padding, g.dilation, g.groups)
 
     def _refusal(self, name: str, phase: str, geometry: ConvGeometry) -> str:
         try:
@@ -132,7 +146,7 @@ def workspace(run: Callable[[], Array]) -> tuple[Array, int]:
     tracemalloc.start()
     try:
         result = run()
-        return result, max(0, tracemalloc.get_traced_memory()[1] - result.nbytes)
+        return result, max(0, tracemalloc.get_traced_memory()[1] - owner(result).nbytes)
     finally:
         tracemalloc.stop()
 

@@ -127,7 +127,7 @@ class Entry:
         if self.turns:
             low, middle, high = spread(self.turns)
             flops = cost.flops(case.work, case.batch)
-            row |= {"median_seconds": middle, "quartiles_seconds": [low, high]}
+            row |= {"samples": len(self.turns), "median_seconds": middle, "quartiles_seconds": [low, high]}
             row |= {"images_per_second": case.batch / middle, "gflops": flops / middle / 1e9}
             row |= {"share_of_peak": flops / middle / peak}
         return row | self.told

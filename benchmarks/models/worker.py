@@ -10,7 +10,7 @@ as well. It is forgotten, where the system lets it be, once a side is warm: what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tinycnn.backend import load_kernels
 from tinycnn.benchmarks.models.layers import Layer, chain
 from tinycnn.benchmarks.models.split import Split
 from tinycnn.benchmarks.processes import wake
-from tinycnn.benchmarks.timing import sample
+from tinycnn.benchmarks.timing import quickest, sample
 from tinycnn.models import architecture
 from tinycnn.nn import Module
 
@@ -31,7 +31,8 @@ WORKS = TRAIN, INFERENCE = "train", "inference"
 SEED = 0
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 TURN = 0.05  # seconds that a turn takes, by as many steps as that needs
-WARM_UP = 0.3  # seconds
+LONG = 1.0  # seconds
+WARM_UP, MOST = 0.3, 1000  # seconds, and steps in them
 SPLITS = 3  # steps that are split; the one in the middle counts
 PROCESS = Path("/proc/self")
 
@@ -54,7 +55,7 @@ class Side(ABC):
     def __init__(self, variant: str, model: str, work: str, batch: int, threads: int):
         self.variant, self.model, self.trains, self.batch = variant, model, work == TRAIN, batch
         self.threads = threads
-        self._steps = 1
+        self._seconds, self._steps = 0.0, 1
 
     @abstractmethod
     def load(self) -> None:
@@ -103,13 +104,13 @@ class Side(ABC):
         logits = self.logits()
         self.step()  # may compile
         forget_peak()
-        seconds = quickest(self.step)
-        self._steps = max(1, round(TURN / seconds))
-        return {"logits": logits, "seconds": seconds, "start_bytes": start}
+        self._seconds = quickest(self.step, WARM_UP, MOST)
+        self._steps = max(1, round(TURN / self._seconds))
+        return {"logits": logits, "seconds": self._seconds, "start_bytes": start}
 
     def turn(self) -> float:
         """Seconds of a step, after a pause in which another process had its turn."""
-        if self._steps > 1:  # a long step does not feel how cores wake
+        if self._seconds < LONG:  # a long step does not feel how cores wake
             wake(self.step)
         return sample(self.step, self._steps)
 
@@ -167,14 +168,6 @@ class OurModel(Side):
         else:
             with tc.no_grad():
                 self._net(self._images)
-
-
-def quickest(step: Callable[[], Any]) -> float:
-    """Seconds of the quickest of the steps that WARM_UP has time for, as any single one may be unlucky."""
-    taken = [sample(step)]
-    while sum(taken) < WARM_UP:
-        taken.append(sample(step))
-    return min(taken)
 
 
 def peak_bytes() -> int:

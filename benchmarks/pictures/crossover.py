@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.benchmarks.conv.convolutions import CROSSOVER
+from tinycnn.benchmarks.conv.verdict import verdict
 from tinycnn.benchmarks.pictures.looks import (
     ALGORITHMS,
     BLUE,
@@ -72,7 +73,8 @@ def crossover(record: Mapping[str, Any], phase: str) -> Any:
 def _map(axes: Any, record: Mapping[str, Any], phase: str, here: Mapping[int, Any]) -> tuple[Any, set[str]]:
     """Fill one panel; returns the picture, for the scale, and why cells are missing."""
     channels, sizes = (sorted({found["input"][axis] for found in here.values()}) for axis in (1, 2))
-    seconds = {key: row["median_seconds"] for key, row in measured(record, phase).items()}
+    rows = measured(record, phase)
+    seconds = {key: row["median_seconds"] for key, row in rows.items()}
     won, reasons = outcomes(record, phase), set()
     ratios = np.full((len(sizes), len(channels)), np.nan)
     for i, found in here.items():
@@ -82,7 +84,7 @@ def _map(axes: Any, record: Mapping[str, Any], phase: str, here: Mapping[int, An
             reasons |= _reasons(record, phase, i)
             axes.add_patch(_square(place, facecolor=WHITE, edgecolor=GREY, linewidth=0, hatch="////"))
             continue
-        tied = i in won and set(PAIR) <= set(won[i]["tied"])
+        tied = bool(verdict({name: rows[i, name]["run_seconds"] for name in PAIR}).tied)
         if tied:
             axes.add_patch(_square(place, facecolor=PALE))
         else:

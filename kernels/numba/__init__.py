@@ -6,7 +6,12 @@ What is not here, the FFT among it, is the NumPy kernel of the same name. Each m
 from functools import partial
 
 from tinycnn.kernels.choice import choose
-from tinycnn.kernels.numba import conv_direct, conv_im2col, conv_winograd
+from tinycnn.kernels.numba import (
+    compile,  # noqa: F401 - before Numba, which reads its settings once
+    conv_direct,
+    conv_im2col,
+    conv_winograd,
+)
 from tinycnn.kernels.numba.activation import relu_backward, relu_forward, tanh_backward, tanh_forward
 from tinycnn.kernels.numba.dropout import dropout_backward, dropout_forward, dropout_mask
 from tinycnn.kernels.numba.linear import linear_backward_input, linear_backward_weight, linear_forward

@@ -14,11 +14,11 @@ CONVOLUTION = Convolution("given", "", conv_geometry("conv2d", (2, 3, 8, 8), (4,
 
 
 def conv_record(threads=2, algorithm="im2col", **rows):
-    made = record.new("conv", {"threads": threads}, ["numpy", "no-such-distribution"])
-    made["convolutions"] = [CONVOLUTION.described]
+    made = record.new("conv", {"threads": threads, "backends": ["numba"]}, ["numpy", "no-such-distribution"])
+    made |= {"convolutions": [CONVOLUTION.described], "winners": [], "against": [], "peaks": [{"flops_by": "sgemm"}]}
     made["rows"] = [
         {"convolution": 0, "pass": phase, "algorithm": algorithm, "backend": "numba", "share_of_peak": share}
-        | {"median_seconds": 2.0, "quartiles_seconds": [1.9, 2.1]}
+        | {"median_seconds": 2.0, "quartiles_seconds": [1.9, 2.1], "samples": 15}
         for phase, share in rows.items()
     ]
     return made
@@ -39,7 +39,13 @@ def test_it_comes_back_with_the_machine_and_the_versions(tmp_path):
     assert any(line.startswith(' {"convolution": 0') for line in path.read_text().splitlines()), "a row is a line"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"format": "other"}', '{"kind": "conv"}', "\0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "3", "\0", '{"format": "other"}', '{"kind": "conv"}', '{"format": "tinycnn lab 1"}'),
+        *('{"format": "tinycnn lab 1", "kind": "conv", "rows": []}', '{"format": "tinycnn lab 1", "kind": "x"}'),
+    ],
+)
 def test_what_is_no_record_is_refused(tmp_path, text):
     path = tmp_path / "a.json"
     path.write_text(text)
@@ -87,6 +93,18 @@ def test_what_scatters_by_as_much_is_no_regression():
     assert not changes(old, new)[0].is_regression(0.1)
 
 
+def test_of_few_samples_nobody_knows_how_they_scatter():
+    old, new = conv_record(forward=0.5, backward_input=0.5), conv_record(forward=0.1, backward_input=0.5)
+    new["rows"][0]["samples"] = 2
+    assert [change.name.split(", ")[2] for change in changes(old, new)] == ["backward_input"]
+
+
+def test_peaks_of_two_kinds():
+    new = conv_record(forward=0.5) | {"peaks": [{"flops_by": "fused multiply-adds in registers"}]}
+    with pytest.raises(ValueError, match="were measured by sgemm and by fused multiply-adds in registers: shares"):
+        changes(conv_record(forward=0.5), new)
+
+
 def test_records_with_nothing_in_common():
     with pytest.raises(ValueError, match="nothing in common"):
         changes(conv_record(forward=1), conv_record(threads=1, forward=1))
@@ -98,9 +116,9 @@ def test_records_with_nothing_in_common():
 
 def test_peers_are_not_compared():
     rows = {"model": "m", "work": "train", "batch": 1, "threads": 1, "share_of_peak": 0.5, "median_seconds": 1.0}
-    rows |= {"quartiles_seconds": [1.0, 1.0]}
-    made = record.new("models", {}) | {"rows": [rows | {"side": "numba", "variant": ""}]}
-    made["rows"].append(rows | {"side": "torch", "variant": "nchw"})
+    rows |= {"quartiles_seconds": [1.0, 1.0], "samples": 10}
+    made = record.new("models", {"backends": ["numba"]}) | {"peaks": [{"flops_by": "sgemm"}]}
+    made["rows"] = [rows | {"side": side, "variant": ""} for side in ("numba", "torch", "onnxruntime")]
     assert [change.name for change in changes(made, made)] == ["m train, 1 image, numba, 1 thread"]
 
 
@@ -127,20 +145,23 @@ def test_a_title_tells_what_is_unusual():
     )
 
 
-def test_memory_is_what_the_system_has_or_the_control_group_leaves(tmp_path):
+@pytest.mark.parametrize(("limit", "used", "inactive"), memory.CGROUPS)
+def test_memory_is_what_the_system_has_or_the_control_group_leaves(tmp_path, limit, used, inactive):
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal:  100 kB\nMemAvailable:     50 kB\nHugePages_Total:  0\n")
     assert memory.available(meminfo, tmp_path) == 50 * 1024
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("100\n")
+    (tmp_path / limit).parent.mkdir(exist_ok=True)
+    (tmp_path / limit).write_text("max\n")
+    (tmp_path / used).write_text("100\n")
+    (tmp_path / used).with_name("memory.stat").write_text(f"anon 60\n{inactive} 40\n")
     assert memory.available(meminfo, tmp_path) == 50 * 1024
-    (tmp_path / "memory.max").write_text("1100\n")
-    assert memory.available(meminfo, tmp_path) == 1000
+    (tmp_path / limit).write_text("1100\n")
+    assert memory.available(meminfo, tmp_path) == 1040
 
 
-def test_what_does_not_fit_is_refused_and_im2col_in_numpy_needs_the_most(monkeypatch):
+def test_what_does_not_fit_is_refused_before_it_is_tried(monkeypatch):
     found = Convolution("given", "", conv_geometry("conv2d", (4, 64, 224, 224), (64, 64, 3, 3)))
     monkeypatch.setattr(memory, "available", lambda: 1_200_000_000)
-    memory.require_memory([CONVOLUTION, found], ["numba"])
+    memory.require_memory([CONVOLUTION, found], sides=1)
     with pytest.raises(ValueError, match=r"^given: 4 x 64 -> 64.* needs about 1\.\d GB .* 1\.2 GB are free here: "):
-        memory.require_memory([CONVOLUTION, found], ["numpy", "numba"])
+        memory.require_memory([CONVOLUTION, found], sides=2)

@@ -290,7 +290,7 @@ def test_an_estimate_is_made_from_a_part_when_that_takes_long_enough(monkeypatch
         return lambda: None
 
     monkeypatch.setattr(timing, "bind", bind)
-    monkeypatch.setattr(timing, "sample", lambda run: 1e-9 * asked[-1].multiply_adds)
+    monkeypatch.setattr(timing, "quickest", lambda run: 1e-9 * asked[-1].multiply_adds)
     monkeypatch.setattr(timing, "PROBE", -1)  # any part will do
     assert timing.estimate(kernels, "im2col", "forward", geometry) == pytest.approx(1e-9 * geometry.multiply_adds)
     assert asked == [parts[0]]
@@ -304,10 +304,21 @@ def test_functions_are_measured_in_turn_and_another_one_is_first_each_time(monke
     order = []
     runs = {name: lambda name=name: order.append(name) for name in "abc"}
     monkeypatch.setattr(timing, "SAMPLE", 0)
+    monkeypatch.setattr(timing, "quickest", lambda run: 1.0)
     taken = timing.in_turn(runs, {"a": 3, "b": 3, "c": 1})
     assert {name: len(samples) for name, samples in taken.items()} == {"a": 3, "b": 3, "c": 1}
-    assert order == [*"aabbc", *"abc", *"ba", *"ab"]  # calls to warm up, then turns; c, which is slow, has one
+    assert order == [*"abc", *"ba", *"ab"]
     assert timing.in_turn({}, {}) == {}
+
+
+def test_the_quickest_of_some_calls_but_not_the_first(monkeypatch):
+    times, made = iter([0.3, 0.2, 0.4, 0.1]), []
+    monkeypatch.setattr(timing, "sample", lambda run: next(times))
+    assert timing.quickest(lambda: made.append("first"), seconds=0.8) == 0.2
+    assert made == ["first"]
+    times = iter([0.01] * 20)
+    assert timing.quickest(int, seconds=1.0, most=10) == 0.01
+    assert len(list(times)) == 10
 
 
 def test_spread():

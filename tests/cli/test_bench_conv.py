@@ -41,6 +41,8 @@ def whole(tmp_path_factory):
         "--quick",
         "--runs",
         "1",
+        "--repeat",
+        "3",
         "--against",
         "torch",
         "--out",
@@ -178,10 +180,12 @@ def test_interrupted_it_keeps_the_runs_that_are_over(command, tmp_path, monkeypa
         (["--runs", "0"], "--runs must be at least 1, got 0"),
         (["--repeat", "-1"], "--repeat must be at least 1, got -1"),
         (["--threads", "0"], "--threads must be from 1 to 1024, got 0"),
-        (["--limit", "0"], "--limit must be more than 0 seconds, got 0"),
-        (["--limit", "nan"], "--limit must be more than 0 seconds, got nan"),
-        (["--input", "4096x512x224x224", "--weight", "512x512x3x3"], "fewer images (--batch) need less"),
-        (["lenet5", "--batch", "100000000"], "fewer images (--batch) need less"),
+        (["--limit", "0"], "--limit must be a number of seconds above 0, got 0"),
+        (["--limit", "nan"], "--limit must be a number of seconds above 0, got nan"),
+        (["--limit", "inf"], "--limit must be a number of seconds above 0, got inf"),
+        (["--input", "1x1x3x3", "--weight", "1x1x3x3", "--batch", "2"], "--batch is of models: the images of your own"),
+        (["--input", "4096x512x224x224", "--weight", "512x512x3x3"], "fewer images need less"),
+        (["lenet5", "--batch", "100000000"], "fewer images need less"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -224,7 +228,7 @@ def test_each_option_has_help(command):
 def test_a_map_has_a_row_for_each_size_and_letters_for_each_tie():
     found = {"tied": [], "winner": "winograd"}
     outcomes = {(7, 1): found, (7, 16): {"tied": ["direct", "im2col"], "winner": ""}, (14, 1): None, (14, 16): found}
-    assert conv_report._map(outcomes).splitlines() == ["       1  16", "  7x7  w  di", "14x14      w"]
+    assert conv_report._map(outcomes).splitlines() == ["       1  16", "  7x7  W  di", "14x14      W"]
 
 
 # bench compare
@@ -283,5 +287,6 @@ def test_another_machine_is_told(command, records):
 )
 def test_what_cannot_be_compared(refused, records, tmp_path, words, sentence):
     (tmp_path / "text").write_text("some")
-    record.save(tmp_path / "models.json", record.new("models", {}) | {"rows": []})
+    empty = {key: [] for key in ("rows", "against", "peaks")}
+    record.save(tmp_path / "models.json", record.new("models", {}) | empty)
     assert sentence in refused("bench", "compare", *words)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -242,7 +243,8 @@ def test_the_peak_is_of_memory_that_was_used_since_it_was_forgotten():
     assert peak > held.nbytes
     del held
     sides.forget_peak()
-    assert sides.peak_bytes() <= peak
+    if os.access("/proc/self/clear_refs", os.W_OK):
+        assert sides.peak_bytes() < peak - (1 << 25)
 
 
 COST = Cost(multiply_adds=10, first=2, weights=100, trained=90, kept=30, largest=20, image=5)

@@ -95,3 +95,15 @@ def test_a_change_in_any_file_that_is_compiled_in_changes_the_folder(module, tmp
         seen.add(changed)
     (tmp_path / "kernels" / "numba" / "unrelated.py").write_text("x = 1\n", encoding="utf-8")
     assert folder_of(module) in seen
+
+
+def test_wide_vectors_are_asked_for_before_numba_reads_its_settings():
+    code = """
+import os, sys
+from llvmlite import binding
+assert "numba" not in sys.modules
+import tinycnn.kernels.numba
+wide = binding.get_host_cpu_features().get("avx512f", False)
+assert ("-prefer-256-bit" in os.environ.get("NUMBA_CPU_FEATURES", "")) == wide
+"""
+    assert_ran("-c", code)

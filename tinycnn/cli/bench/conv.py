@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -86,7 +87,7 @@ def conv(
     limit
         Seconds that a call may take to be measured (1).
     quick
-        A first look: one image, two runs of two samples, a coarser grid.
+        A first look: one image, two runs of two samples, at most 0.2 seconds a call, a coarser grid.
     out
         Folder for conv.json, conv.csv and pictures.
     json
@@ -95,11 +96,13 @@ def conv(
     given = _given(input, weight, stride, padding, dilation, groups)
     images = batch_size if batch_size or not quick else 1
     require_counts(batch_size=[batch_size], runs=[runs], repeat=[repeat], threads=[threads])
-    if limit is not None and not limit > 0:
-        raise ValueError(f"--limit must be more than 0 seconds, got {limit:g}")
+    if limit is not None and not 0 < limit < inf:
+        raise ValueError(f"--limit must be a number of seconds above 0, got {limit:g}")
+    if given and batch_size and not of:
+        raise ValueError("--batch is of models: the images of your own convolution are the first size of --input")
     for name in of:
         look_up("model", name, dict.fromkeys((*ARCHITECTURES, CROSSOVER)))
-    names = of or (() if given else (*MODELS, CROSSOVER))
+    names = tuple(dict.fromkeys(of)) or (() if given else (*MODELS, CROSSOVER))
     plan = Plan(
         (*names, *(found.of for found in given)),
         images,
@@ -110,7 +113,7 @@ def conv(
         runs or (QUICK_RUNS if quick else RUNS),
         repeat or (QUICK_REPEAT if quick else REPEAT),
         limit or (QUICK_LIMIT if quick else LIMIT),
-        against,
+        tuple(dict.fromkeys(against)),
         quick,
     )
     require_peers(against, PEERS)
@@ -118,7 +121,7 @@ def conv(
     convolutions = [*given]
     for name in names:
         convolutions += crossover(**grid, batch=images or 1) if name == CROSSOVER else of_model(name, images)
-    require_memory(convolutions, plan.backends)
+    require_memory(convolutions, sides=2 if against else 1)
     if out is not None:
         records.require_folder(out)
 

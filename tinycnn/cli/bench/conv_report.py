@@ -7,9 +7,10 @@ from statistics import median
 from typing import Any
 
 from tinycnn.benchmarks.conv.convolutions import CROSSOVER, title
+from tinycnn.benchmarks.pictures.looks import ALGORITHMS
 from tinycnn.wording import counted, readable_bytes, table
 
-LETTERS = {"direct": "d", "im2col": "i", "winograd": "w", "fft": "f"}
+LETTERS = {name: look.letter for name, look in ALGORITHMS.items()}
 Row = Mapping[str, Any]
 
 

@@ -73,7 +73,7 @@ def models(
         tuple(dict.fromkeys(threads or [cores()])),
         measurable_backends("bench models", backend or (current_backend(),)),
         chosen("work", work, WORKS),
-        against,
+        tuple(dict.fromkeys(against)),
         repeat or (QUICK_REPEAT if quick else REPEAT),
         quick,
     )

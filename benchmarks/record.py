@@ -21,6 +21,7 @@ from tinycnn.training.environment import environment
 FORMAT = "tinycnn lab 1"
 ALWAYS = {"date", "settings", "environment", "machine", "peaks", "rows", "against"}
 NEEDED = {"conv": ALWAYS | {"convolutions", "winners"}, "models": ALWAYS}
+DIGITS = 5  # more than any measurement has
 RESULTS = Path(__file__).parent / "results"
 Record = dict[str, Any]
 Say = Callable[[str], None]
@@ -52,11 +53,25 @@ def new(kind: str, settings: Mapping[str, Any], libraries: Sequence[str] = ()) -
 
 
 def save(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record, an entry of its lists on a line."""
+    """Write a record, an entry of its lists on a line, with as many digits as mean something."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(
-        path, "{\n" + ",\n".join(f"{json.dumps(key)}: {_text(value)}" for key, value in record.items()) + "\n}\n"
-    )
+    entries = ",\n".join(f"{json.dumps(key)}: {_text(value)}" for key, value in rounded(record).items())
+    write_text(path, f"{{\n{entries}\n}}\n")
+
+
+def rounded(value: Any) -> Any:
+    """A value that JSON holds, with DIGITS digits of every float in it.
+
+    Examples
+    --------
+    >>> rounded({"a": [0.123456789, 12345678, "b"]})
+    {'a': [0.12346, 12345678, 'b']}
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {name: rounded(part) for name, part in value.items()}
+    return [rounded(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def load(path: Path, kind: str | None = None) -> Record:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from tinycnn.benchmarks.conv.convolutions import CROSSOVER, brief
+from tinycnn.benchmarks.lessons import lessons
 from tinycnn.benchmarks.models.layers import KINDS
 from tinycnn.benchmarks.pictures.looks import (
     ALGORITHMS,
@@ -142,7 +143,13 @@ def machine(records: Records) -> str:
     )
 
 
+def crossover_lessons(records: Records) -> str:
+    """See `tinycnn.benchmarks.lessons`."""
+    return lessons(records.conv)
+
+
 TABLES = {
+    "lessons": crossover_lessons,
     "conv": convolutions,
     "conv against torch": against_torch,
     "numba over numpy": numba_over_numpy,

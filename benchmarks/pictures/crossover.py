@@ -151,6 +151,6 @@ def _keys(reasons: set[str]) -> list[Any]:
         "W1.8, F1.8 below: winograd or fft wins, and is 1.8 times as fast as the better of the two",
     )
     keys = [line([], [], linestyle="", label=text) for text in texts]
-    keys.append(patch(facecolor=PALE, label="the two are the fastest, and a tie"))
+    keys.append(patch(facecolor=PALE, label="tie: the two cannot be told apart"))
     told = "not measured: " + "; ".join(sorted(reasons))
     return keys + ([patch(facecolor=WHITE, edgecolor=GREY, hatch="////", label=told)] if reasons else [])

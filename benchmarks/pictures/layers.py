@@ -47,8 +47,9 @@ def layers(record: Mapping[str, Any], model: str) -> Any:
         below them a line for the fastest way of each peer.
     """
     found = {i: entry for i, entry in enumerate(record["convolutions"]) if entry["of"] == model}
-    passes, names = record["settings"]["passes"], [n for n in ALGORITHMS if n in record["settings"]["algorithms"]]
+    passes = record["settings"]["passes"]
     rows = {phase: {k: r for k, r in measured(record, phase).items() if k[0] in found} for phase in passes}
+    names = [name for name in ALGORITHMS if any(name == algorithm for keys in rows.values() for _, algorithm in keys)]
     peers = [peer for peer in PEERS if any(r["peer"] == peer and r["convolution"] in found for r in record["against"])]
     pitch = len(names) + len(peers) + GAP
     with canvas(1.6 + BAR * pitch * len(found)) as figure:

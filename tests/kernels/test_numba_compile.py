@@ -100,6 +100,7 @@ def test_a_change_in_any_file_that_is_compiled_in_changes_the_folder(module, tmp
 def test_wide_vectors_are_asked_for_before_numba_reads_its_settings():
     code = """
 import os, sys
+os.environ.pop("NUMBA_CPU_FEATURES", None)  # set by the process that runs this test
 from llvmlite import binding
 assert "numba" not in sys.modules
 import tinycnn.kernels.numba

@@ -135,7 +135,7 @@ def conv(
         records.save_csv(out / "conv.csv", _flat(record))
         draw_into(out, record)
     if json:
-        print(json_format.dumps(record))
+        print(json_format.dumps(records.rounded(record)))
     return DONE
 
 

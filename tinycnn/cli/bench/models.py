@@ -90,7 +90,7 @@ def models(
     if out is not None:
         draw_into(out, record)
     if json:
-        print(json_format.dumps(record))
+        print(json_format.dumps(records.rounded(record)))
     return DONE
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tinycnn.benchmarks.models.layers import KINDS
-from tinycnn.wording import counted, percent, readable_bytes, table
+from tinycnn.wording import counted, milliseconds, percent, readable_bytes, table
 
 HEAD = ("work", "images", "threads")
 Row = Mapping[str, Any]
@@ -20,6 +20,7 @@ def report(record: Mapping[str, Any]) -> str:
         blocks.append("\n".join(_model(model, rows, record["against"])))
         if any("kinds" in row for row in rows):
             blocks.append("\n".join(_kinds(model, rows)))
+            blocks.append("\n".join(_layers(model, rows)))
     return "\n\n".join(blocks)
 
 
@@ -70,6 +71,21 @@ def _kinds(model: str, rows: Sequence[Row]) -> Iterator[str]:
         cells.append((*_case(row), _side(row), f"{1e3 * whole:.3g}", *shares))
     yield f"{model}: what takes the time of a step whose layers run one by one"
     yield table(cells, right={1, 2, *range(4, 5 + len(kinds))})
+
+
+def _layers(model: str, rows: Sequence[Row]) -> Iterator[str]:
+    """The time of each layer in the last step of a kind of work that was split, which is the largest."""
+    last = {row["work"]: row for row in rows if "layers" in row}
+    for row in last.values():
+        whole, cells = row["unfused_seconds"], [("layer", "kind", "forward ms", "backward ms", "of the step")]
+        for layer in row["layers"]:
+            forward, backward = layer["forward"], layer["backward"]
+            if forward or backward:
+                share = percent((forward + backward) / whole, 1)
+                times = (milliseconds(seconds) if seconds else "" for seconds in (forward, backward))
+                cells.append((layer["name"], layer["kind"], *times, share))
+        yield f"{model}, {row['work']} with {counted(row['batch'], 'image')}, {_side(row)}, by layer"
+        yield table(cells, right={2, 3, 4})
 
 
 def _case(row: Row) -> tuple[str, str, str]:

@@ -153,7 +153,8 @@ def _version(distribution: str) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return "x".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+    value = rounded(value)
+    return "x".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

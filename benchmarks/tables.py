@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from textwrap import fill
 from typing import Any, NamedTuple
 
 from tinycnn.benchmarks.conv.convolutions import CROSSOVER, brief
-from tinycnn.benchmarks.lessons import lessons
+from tinycnn.benchmarks.lessons import WIDTH, lessons
 from tinycnn.benchmarks.models.layers import KINDS
 from tinycnn.benchmarks.pictures.looks import (
     ALGORITHMS,
@@ -135,12 +136,13 @@ def machine(records: Records) -> str:
     flops, moved = (median(peak[what] for peak in conv["peaks"]) / 1e9 for what in ("flops", "bytes"))
     known = records.models["environment"] | conv["environment"]
     versions = ", ".join(f"{told} {known[name]}" for name, told in LIBRARIES.items() if name in known)
-    return (
+    told = (
         f"Measured on {dates} with {counted(threads, 'thread')} of {counted(found['cores'], 'core')} "
         f"({found['processor']}; caches: {held}), which do {flops:.0f} GFLOP/s and move {moved:.1f} GB/s at most, "
         f"by {versions}; the records are `{records.conv_path.name}` and `{records.models_path.name}` in "
         "`benchmarks/results/`."
     )
+    return fill(told, WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def crossover_lessons(records: Records) -> str:

@@ -125,8 +125,8 @@ def test_ratios_are_of_the_same_turn_and_of_the_fastest_way(command, made_up):
     assert (ours["median_seconds"], ours["images_per_second"]) == (1.5, 1.3333)
     assert (ours["peak_bytes"], ours["start_bytes"]) == (7, 5)
     flops = 2 * 2 * (3 * 416_520 - 117_600)  # two images; the multiply-adds of c1, whose input needs no gradient
-    assert ours["gflops"] == pytest.approx(flops / 1.5 / 1e9)
-    assert ours["share_of_peak"] == pytest.approx(flops / 1.5 / 1e9)
+    assert ours["gflops"] == pytest.approx(flops / 1.5 / 1e9, rel=1e-4)
+    assert ours["share_of_peak"] == pytest.approx(flops / 1.5 / 1e9, rel=1e-4)
     assert ours["expected_bytes"] > 3 * 246_824
     assert outcome.json["settings"]["batches"] == [2]
     assert "numpy 4.50 (3.75 to 5.25)" in outcome.out

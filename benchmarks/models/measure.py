@@ -30,7 +30,7 @@ from tinycnn.benchmarks.peers import HOPELESS
 from tinycnn.benchmarks.processes import PAUSE, Worker, worker
 from tinycnn.benchmarks.record import Keep, Progress, Record, Say
 from tinycnn.benchmarks.timing import spread
-from tinycnn.wording import counted, duration
+from tinycnn.wording import counted, duration, milliseconds
 
 MODELS = ("lenet5", "alexnet", "vgg11", "vgg16")
 BATCHES = {"lenet5": (1, 16, 64, 256), "alexnet": (1, 4, 16), "vgg": (1, 4)}
@@ -289,5 +289,5 @@ def leave_out_slow(entries: Sequence[Entry]) -> None:
         best = min(ways, key=lambda entry: entry.begun["seconds"])
         for entry in ways:
             if entry.begun["seconds"] > HOPELESS * best.begun["seconds"]:
-                taken = duration(entry.begun["seconds"])
-                entry.leave_out(skipped=f"a step took {taken}, over {HOPELESS:g} times as long as with {best.variant}")
+                taken = milliseconds(entry.begun["seconds"])
+                entry.leave_out(skipped=f"a step took {taken} ms, over {HOPELESS:g} times as long as with {best.variant}")

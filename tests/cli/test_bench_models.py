@@ -136,13 +136,13 @@ def test_ratios_are_of_the_same_turn_and_of_the_fastest_way(command, made_up):
 def test_a_hopeless_way_is_not_measured_and_its_process_ends_before_the_others(command, made_up):
     outcome = command(*WORDS, "--work", "train", "--against", "torch", "--json")
     rows = {row["variant"]: row for row in outcome.json["rows"]}
-    assert rows["mkldnn off"]["skipped"] == "a step took 12.5 s, over 2 times as long as with channels_last"
+    assert rows["mkldnn off"]["skipped"] == "a step took 12,500 ms, over 2 times as long as with channels_last"
     assert "median_seconds" not in rows["mkldnn off"]
     assert "skipped" not in rows["nchw"]
     started, ended = made_up
     assert sorted(started) == sorted(ended)
     assert ended[:2] == ["the estimate", "torch mkldnn off"]
-    assert "torch, mkldnn off, train, 2 images: a step took 12.5 s" in outcome.out
+    assert "torch, mkldnn off, train, 2 images: a step took 12,500 ms" in outcome.out
 
 
 def test_ours_is_never_left_out():

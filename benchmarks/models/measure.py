@@ -290,4 +290,6 @@ def leave_out_slow(entries: Sequence[Entry]) -> None:
         for entry in ways:
             if entry.begun["seconds"] > HOPELESS * best.begun["seconds"]:
                 taken = milliseconds(entry.begun["seconds"])
-                entry.leave_out(skipped=f"a step took {taken} ms, over {HOPELESS:g} times as long as with {best.variant}")
+                entry.leave_out(
+                    skipped=f"a step took {taken} ms, over {HOPELESS:g} times as long as with {best.variant}"
+                )

@@ -130,10 +130,10 @@ def conv(
             records.save(out / "conv.json", record)
 
     record = measure(plan, convolutions, lambda line: print(line, flush=True), bar, keep)
-    print(report(record))
     if out is not None:
         records.save_csv(out / "conv.csv", _flat(record))
         draw_into(out, record)
+    print(report(record))
     if json:
         print(json_format.dumps(records.rounded(record)))
     return DONE

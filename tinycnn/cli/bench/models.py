@@ -86,9 +86,9 @@ def models(
             records.save_csv(out / "models.csv", [flat(row) for row in record["rows"]])
 
     record = measure(plan, lambda line: print(line, flush=True), bar, keep)
-    print(report(record))
     if out is not None:
         draw_into(out, record)
+    print(report(record))
     if json:
         print(json_format.dumps(records.rounded(record)))
     return DONE

@@ -71,12 +71,8 @@ def measure(plan: Plan, convolutions: Sequence[Convolution], say: Say, progress:
     ----------
     plan, convolutions
         What to measure.
-    say
-        Is told what comes, in a line.
-    progress
-        Given a task and how much there is to do, a context that gives what moves it on, as `tinycnn.cli.bar.bar`.
-    keep
-        Is given the record after each run.
+    say, progress, keep
+        See `tinycnn.benchmarks.record`.
 
     Returns
     -------

@@ -140,12 +140,8 @@ def measure(plan: Plan, say: Say, progress: Progress, keep: Keep) -> Record:
     ----------
     plan
         What to measure.
-    say
-        Is told what comes, in a line.
-    progress
-        Given a task and how much there is to do, a context that gives what moves it on, as `tinycnn.cli.bar.bar`.
-    keep
-        Is given the record after each case.
+    say, progress, keep
+        See `tinycnn.benchmarks.record`.
 
     Returns
     -------

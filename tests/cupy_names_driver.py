@@ -17,7 +17,7 @@ def ask() -> None:
     """Run operations on arrays of the stand-in: with the kernels for GPUs, and, of float16, with NumPy's."""
     cupy_stand_in.install()
     import tinycnn as tc
-    from tinycnn.inspect.gradient_cases import CASES
+    from tinycnn.inspect.gradcheck.cases import CASES
 
     with tc.use_backend("cupy"):
         for dtype in (np.float32, np.float16):

@@ -42,15 +42,15 @@ def rows(bugs: list[Bug]) -> pytest.MarkDecorator:
 def assert_caught(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bug's test passes without it and fails with it."""
     _passes(bug.caught_by, bug.arguments)
-    _forget_geometries()
+    forget_geometries()
     plant(bug, monkeypatch)
     # What overflows because of the bug shall reach the test's own assertion, not end in NumPy's warning.
     with running("numpy"), np.errstate(all="ignore"), pytest.raises(bug.error), _without_shrinking(bug.caught_by):
         _call(bug.caught_by, bug.arguments)
-    _forget_geometries()
+    forget_geometries()
 
 
-def _forget_geometries() -> None:
+def forget_geometries() -> None:
     """What right code has worked out would hide the wrong code, and the other way round."""
     geometry._taps.cache_clear()
     geometry._conv_geometry.cache_clear()

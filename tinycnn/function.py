@@ -71,6 +71,9 @@ class Function:
         """Multiply-adds of the forward pass, where they dominate the cost; zero for cheap operations."""
         return 0
 
+    def branches(self) -> Any:
+        """Which formula each entry took in forward, where there are several: array of signs, of winners; else None."""
+
     def __call__(self, *tensors: Any) -> Tensor:
         from tinycnn.tensor import Tensor, as_tensor  # Tensor's methods need Function: met here, at run time
 
@@ -80,8 +83,7 @@ class Function:
             )
         inputs = tuple(as_tensor(tensor) for tensor in tensors)
         arrays = tuple(tensor.data for tensor in inputs)
-        recording = is_grad_enabled()
-        self.needs_input_grad = tuple(recording and tensor.requires_grad for tensor in inputs)
+        self.needs_input_grad = tuple(is_grad_enabled() and tensor.requires_grad for tensor in inputs)
         self.kernels = kernels_for(arrays)
         array = watched(self, "forward", self.forward, arrays)
         if not is_array(array):

@@ -7,7 +7,7 @@ import tinycnn as tc
 import tinycnn.functional as F
 from tests.oracles import data_file
 from tinycnn.backend import load_kernels
-from tinycnn.inspect.gradient_cases import CASES
+from tinycnn.inspect.gradcheck.cases import CASES
 
 
 def test_summary_prints_the_summary(command):

@@ -19,6 +19,10 @@ class ReLU(Function):
         self.y = self.kernels.relu_forward(x)
         return self.y
 
+    def branches(self) -> Array:
+        """Whether the input was positive."""
+        return self.y > 0
+
     def backward(self, grad: Array) -> Array:
         return self.kernels.relu_backward(grad, self.y)
 
@@ -32,6 +36,10 @@ class LeakyReLU(Function):
     def forward(self, x: Array) -> Array:
         self.x = x
         return self.kernels.leaky_relu_forward(x, self.negative_slope)
+
+    def branches(self) -> Array:
+        """The sign of the input."""
+        return np.sign(self.x)
 
     def backward(self, grad: Array) -> Array:
         return self.kernels.leaky_relu_backward(grad, self.x, self.negative_slope)

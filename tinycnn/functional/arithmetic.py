@@ -126,6 +126,10 @@ class Abs(Function):
         self.a = a
         return np.abs(a)
 
+    def branches(self) -> Array:
+        """The sign of the input."""
+        return np.sign(self.a)
+
     def backward(self, grad: Array) -> Array:
         return grad * np.sign(self.a)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from tinycnn.arrays import Array, is_array
@@ -45,6 +48,34 @@ class BatchNorm(Function):
         if self.running is not None:
             return grad * self.inverse_std.reshape(1, -1, *(1,) * (grad.ndim - 2))
         return self.kernels.batch_norm_backward(grad, self.normalised, self.inverse_std)
+
+
+_moves_statistics = ContextVar("moves_statistics", default=True)
+
+
+def moves_statistics() -> bool:
+    """Whether a layer in training mode moves its running statistics: not inside `frozen_statistics`."""
+    return _moves_statistics.get()
+
+
+@contextmanager
+def frozen_statistics() -> Iterator[None]:
+    """Leave running statistics as they are: to run a layer in training mode again and again, as a gradient check does.
+
+    Examples
+    --------
+    >>> import tinycnn as tc
+    >>> layer = tc.nn.BatchNorm1d(1)
+    >>> with frozen_statistics():
+    ...     y = layer(tc.Tensor([[1.0], [3.0]]))
+    >>> layer.running_mean
+    array([0.], dtype=float32)
+    """
+    token = _moves_statistics.set(False)
+    try:
+        yield
+    finally:
+        _moves_statistics.reset(token)
 
 
 def local_response_norm(
@@ -152,9 +183,10 @@ def batch_norm(
             raise ValueError(f"batch_norm in training needs two values or more in each channel, got input {x.shape}")
         normalise = BatchNorm(eps)
         y = normalise(x)
-        if training and running_mean is not None:
+        moves = training and moves_statistics()
+        if moves and running_mean is not None:
             running_mean += momentum * (normalise.mean - running_mean)
-        if training and running_var is not None:
+        if moves and running_var is not None:
             running_var += momentum * (normalise.variance * (count / (count - 1)) - running_var)
     else:
         y = BatchNorm(eps, (running_mean.astype(x.dtype), running_var.astype(x.dtype)))(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tinycnn.arrays import Array, on_gpu
 from tinycnn.function import Function
 from tinycnn.functional import checks
@@ -24,6 +26,10 @@ class MaxPool2d(Function):
     def forward(self, x: Array) -> Array:  # (N, C, H, W) -> (N, C, P, Q)
         y, self.winner = self.kernels.max_pool2d_forward(x, self.geometry)
         return y
+
+    def branches(self) -> Array:
+        """Which cell of each window won."""
+        return self.winner
 
     def backward(self, grad: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
         return self.kernels.max_pool2d_backward(grad, self.winner, self.geometry)
@@ -52,6 +58,10 @@ class LPPool2d(Function):
         self.x = x
         self.y = self.kernels.lp_pool2d_forward(x, self.geometry, self.norm_type)
         return self.y
+
+    def branches(self) -> Array:
+        """The signs, whose absolute values are taken."""
+        return np.sign(self.x)
 
     def backward(self, grad: Array) -> Array:  # (N, C, P, Q) -> (N, C, H, W)
         return self.kernels.lp_pool2d_backward(grad, self.x, self.y, self.geometry, self.norm_type)

@@ -59,6 +59,10 @@ class Max(Function):
         y = np.take_along_axis(x, self.winner, self.dim)
         return y if self.keepdim else y.squeeze(self.dim)
 
+    def branches(self) -> Array:
+        """Where along the axis each maximum was."""
+        return self.winner
+
     def backward(self, grad: Array) -> Array:
         if not self.keepdim:
             grad = np.expand_dims(grad, self.dim)

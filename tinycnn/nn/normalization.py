@@ -8,6 +8,7 @@ import numpy as np
 
 import tinycnn.functional as F
 from tinycnn.arrays import Array
+from tinycnn.functional.normalization import moves_statistics
 from tinycnn.geometry import positive
 from tinycnn.nn.module import Module, Parameter
 from tinycnn.tensor import Tensor
@@ -61,7 +62,7 @@ class _BatchNorm(Module):
         y = F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
         )
-        if self.training:
+        if self.training and moves_statistics():
             self.num_batches_tracked += 1
         return y
 

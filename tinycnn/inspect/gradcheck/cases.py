@@ -89,6 +89,24 @@ CASES: tuple[Case, ...] = (
         "dilation 2, two groups, im2col",
     ),
     Case("conv2d", lambda x, w: F.conv2d(x, w, padding="full", flip=True), (IMAGES, (2, 4, 2, 3)), "flipped kernel"),
+    Case(
+        "conv2d",
+        lambda x, w: F.conv2d(x, w, stride=(1, 2), dilation=(2, 1), algorithm="direct"),
+        (IMAGES, (4, 4, 3, 3)),
+        "as many channels out as in, another stride and dilation down and across, direct",
+    ),
+    Case(
+        "conv2d",
+        lambda x, w: F.conv2d(x, w, padding=1, algorithm="winograd"),
+        (IMAGES, (3, 4, 3, 3)),
+        "winograd, tiles that overlap",
+    ),
+    Case(
+        "conv2d",
+        lambda x, w: F.conv2d(x, w, stride=2, padding=(1, 0, 2, 1), algorithm="fft"),
+        (IMAGES, (3, 4, 3, 2)),
+        "fft, stride 2",
+    ),
     Case("conv1d", lambda x, w, b: F.conv1d(x, w, b, 2, 1), ((2, 3, 9), (4, 3, 3), (4,)), "stride 2, padding 1"),
     Case(
         "conv_transpose2d",
@@ -113,6 +131,7 @@ CASES: tuple[Case, ...] = (
     Case("dropout", lambda x: F.dropout(x, 0.4), ((4, 6),), "the mask is replayed"),
     Case("linear", F.linear, ((3, 4), (5, 4), (5,)), "with bias"),
     Case("matmul", F.matmul, ((2, 3, 4), (4, 5)), "a batch of matrices with one"),
+    Case("matmul", F.matmul, ((3, 3), (3, 3)), "square"),
     Case("flatten", F.flatten, (IMAGES,)),
     Case(
         "local_response_norm",
@@ -148,6 +167,7 @@ CASES: tuple[Case, ...] = (
     Case("max", lambda x: F.max(x, 1), ((3, 4),), "over one axis"),
     Case("reshape", lambda x: F.reshape(x, 4, 3), ((3, 4),)),
     Case("permute", lambda x: F.permute(x, 3, 0, 2, 1), (IMAGES,)),
+    Case("permute", lambda x: F.permute(x, 1, 2, 0), ((3, 3, 3),), "a cube, in an order that is not its own inverse"),
     Case("transpose", lambda x: F.transpose(x, 0, 1), ((3, 4),)),
     Case("getitem", lambda x: F.getitem(x, ([0, 2, 0], slice(1, None))), ((3, 4),), "a row taken twice"),
     Case("cat", lambda a, b: F.cat([a, b, a], 1), ((3, 2), (3, 4)), "one tensor twice"),

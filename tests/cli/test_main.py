@@ -76,7 +76,7 @@ def test_each_command_has_help_for_each_option(command, name):
     parameters = inspect.signature(app[name].default_command).parameters
     rows = {option: re.search(rf"--{option.replace('_', '-')}(?: +\S+)? {{2,}}\w", text) for option in parameters}
     rows.pop("images", None)  # named by their place
-    rows.pop("operations", None)
+    rows.pop("what", None)
     assert rows
     assert not [option for option, row in rows.items() if row is None], text
 

@@ -134,7 +134,7 @@ class Judge:
             if self.is_fast:
                 self._first = max(0, STEPS.index(found.step) - 1)  # the next direction has as many branches to keep
         verdicts, _ = _verdicts(analytic, slopes)
-        for k in np.flatnonzero(verdicts == "wrong"):
+        for k in map(int, np.flatnonzero(verdicts == "wrong")):
             slopes[k] = looked_at_twice(slopes[k], moves[k], base, upstream, self._eps)
         return slopes, *_verdicts(analytic, slopes)
 

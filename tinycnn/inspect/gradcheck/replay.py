@@ -7,12 +7,13 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinycnn import functional, kernels
+from tinycnn import functional
 from tinycnn.arrays import Array, beside, to_numpy
 from tinycnn.function import Function, no_grad
 from tinycnn.functional.normalization import frozen_statistics
@@ -20,7 +21,6 @@ from tinycnn.hooks import Call, watch
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
 
-OURS = (Path(functional.__file__).parents[1], Path(kernels.__file__).parent)
 LIBRARIES = (Path(np.__file__).parent, Path(traceback.__file__).parent)
 
 
@@ -147,8 +147,9 @@ class Replay:
         functions, leaves = _graph(output)
         for leaf in leaves:
             self._others.setdefault(leaf, leaf.grad)
-        for function in functions if supervise else ():
-            supervise(function)
+        if supervise:
+            for function in functions:
+                supervise(function)
         with _explained("backward"):
             output.backward(beside(upstream, output.data))
         return [None if t.grad is None else to_numpy(t.grad).copy() for t in self.checked]
@@ -182,8 +183,11 @@ def _explained(phase: str) -> Iterator[None]:
         yield
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
-        last = [frame for frame in frames if _is_of(OURS, frame) or not _is_of(LIBRARIES, frame)][-1]
-        if last.filename != __file__ and _is_of(OURS, last):
+        ours = [
+            Path(module.__file__ or "").parents[1] for module in (functional, import_module("tinycnn.kernels.numpy"))
+        ]
+        last = [frame for frame in frames if _is_of(ours, frame) or not _is_of(LIBRARIES, frame)][-1]
+        if last.filename != __file__ and _is_of(ours, last):
             raise
         what = f"{type(error).__name__}: {error}"
         if last.filename == __file__:

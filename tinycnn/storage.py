@@ -48,8 +48,10 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         write(temporary)
         flush_to_disk(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)  # the name that the caller knows
         raise
     flush_to_disk(path.parent)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.choices import look_up
-from tinycnn.cli.options import Place, Sizes, Whole
+from tinycnn.cli.options import Place, Shapes, Whole
 from tinycnn.cli.status import DONE, FAILED
 from tinycnn.cli.target import is_target, target
 from tinycnn.inspect.gradcheck import GradcheckReport
@@ -34,7 +34,7 @@ class Job(NamedTuple):
 
 def gradcheck(
     *what: str,
-    shape: list[Sizes] | None = None,
+    shape: Shapes | None = None,
     fast: bool = False,
     sweep: bool = False,
     seed: Whole = 0,
@@ -87,6 +87,10 @@ def gradcheck(
 
 def _jobs(what: tuple[str, ...], shapes: list[tuple[int, ...]], fast: bool, seed: int) -> Iterator[Job]:
     operations = dict.fromkeys(case.operation for case in CASES)
+    if seed < 0:
+        raise ValueError(f"--seed must be at least 0, got {seed}")
+    if any(size < 0 for shape in shapes for size in shape):
+        raise ValueError(f"--shape takes sizes of at least 0, got {'x'.join(map(str, shapes[-1]))}")
     if shapes and not any(is_target(name) for name in what):
         raise ValueError("--shape is for a function of your own, FILE.py:NAME: operations and models bring inputs")
     rng = np.random.default_rng(seed)
@@ -100,7 +104,7 @@ def _jobs(what: tuple[str, ...], shapes: list[tuple[int, ...]], fast: bool, seed
             image = rng.standard_normal((2, *ARCHITECTURES[name].input_shape))
             yield Job(name, "two images", ARCHITECTURES[name].build().astype(np.float64), [image], True)
         else:
-            look_up("operation", name, operations)
+            look_up("operation", name, {**operations, **ARCHITECTURES})
             for case in CASES:
                 if case.operation == name:
                     yield Job(name, case.note, case.function, case.inputs(), fast)

@@ -34,6 +34,11 @@ def sizes(kind: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
         ) from None
 
 
+def shapes(kind: Any, tokens: Sequence[Token]) -> list[tuple[int, ...]]:
+    """Shapes from the words of an option that may be given several times."""
+    return [sizes(kind, [token]) for token in tokens]
+
+
 def number(kind: Any, tokens: Sequence[Token]) -> float:
     """A float from a word such as 0.1."""
     (token,) = tokens
@@ -55,5 +60,6 @@ Whole = Annotated[int, Parameter(converter=whole_number)]
 WholeNumbers = Annotated[list[int], Parameter(converter=whole_numbers)]
 Batches = Annotated[WholeNumbers, Parameter(name=("--batch-size", "--batch"))]
 Sizes = Annotated[tuple[int, ...], Parameter(converter=sizes, n_tokens=1)]
+Shapes = Annotated[list[tuple[int, ...]], Parameter(converter=shapes, n_tokens=1)]
 Number = Annotated[float, Parameter(converter=number)]
 Place = Annotated[Path, Parameter(converter=place)]

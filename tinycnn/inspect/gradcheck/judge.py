@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinycnn.arrays import Array, beside, to_numpy
+from tinycnn.inspect.gradcheck.draws import Draw, stream
 from tinycnn.inspect.gradcheck.quotient import NOISE_FACTOR, STEPS, Move, Slope, looked_at_twice, slope
 from tinycnn.inspect.gradcheck.replay import Point, Replay
 from tinycnn.inspect.gradcheck.report import InputReport
@@ -101,7 +102,7 @@ class Judge:
     def _by_directions(self, number: int) -> Judged:
         """Judge one input along random directions in which all entries move."""
         tensor, gradient = self.replay.checked[number], self.gradients[number].astype(np.float64)
-        rng = np.random.default_rng([self.seed, number])
+        rng = stream(self.seed, Draw.DIRECTIONS, number)
         x = to_numpy(tensor.data).astype(np.float64)
         sizes = np.maximum(np.abs(x), typical(x))
         rounding = float(np.finfo(np.float64).eps * np.linalg.norm((gradient * x).reshape(-1)))
@@ -171,7 +172,7 @@ class Judge:
         Where several branches meet in one entry, as where the maxima of two windows tie, the choices of backward need
         not lie between the derivatives to the left and to the right, and be a right choice in each.
         """
-        rng = np.random.default_rng([self.seed, 1])
+        rng = stream(self.seed, Draw.ASIDE)
         here = [tensor.data for tensor in self.replay.checked]
         try:
             for tensor in self.replay.checked:

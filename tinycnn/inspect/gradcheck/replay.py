@@ -18,6 +18,7 @@ from tinycnn.arrays import Array, beside, to_numpy
 from tinycnn.function import Function, no_grad
 from tinycnn.functional.normalization import frozen_statistics
 from tinycnn.hooks import Call, watch
+from tinycnn.inspect.gradcheck.draws import Draw, stream
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
 
@@ -132,7 +133,7 @@ class Replay:
                 "gradcheck: the result is not finite at these inputs, so it has no gradient there: give others, such "
                 "as positive numbers for a logarithm"
             )
-        upstream: Array = np.random.default_rng(seed).standard_normal(output.shape)
+        upstream: Array = stream(seed, Draw.UPSTREAM).standard_normal(output.shape)
         return upstream.astype(output.dtype)
 
     def gradients(self, upstream: Array) -> list[Array | None]:

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 from tinycnn.arrays import Array
+from tinycnn.inspect.gradcheck.draws import Draw, stream
 
 LIMIT = 500
 """Inputs with more entries are sampled."""
@@ -43,7 +44,7 @@ def entries(shape: tuple[int, ...], seed: int, limit: int = LIMIT) -> Array:
     size = int(np.prod(shape))
     if size <= limit:
         return _indices(np.arange(size), shape)
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, Draw.SAMPLE)
     corners = {int(np.ravel_multi_index(c, shape)) for c in product(*({0, n - 1} for n in shape))}
     chosen = dict.fromkeys(sorted(corners)[:limit])
     on_border = min(limit, len(chosen) + int(BORDERS * (limit - len(chosen))))

@@ -48,13 +48,6 @@ def test_gradcheck_has_a_case_for_every_operation_with_a_gradient():
     assert {case.operation for case in CASES} == set(F.__all__) - without
 
 
-def test_gradcheck_finds_all_right(command):
-    outcome = command("gradcheck", "--json")
-    assert outcome.status == 0
-    assert outcome.json["wrong"] == 0
-    assert len(outcome.json["cases"]) == len(CASES)
-
-
 def test_gradcheck_takes_names(command):
     outcome = command("gradcheck", "relu", "max_pool2d", "--json")
     assert [row["operation"] for row in outcome.json["cases"]] == ["relu", "max_pool2d"]

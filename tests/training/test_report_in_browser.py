@@ -1,32 +1,16 @@
 """The run report in a browser: silent, alone, as wide as the window, and accessible, in light and dark."""
 
-import shutil
 from importlib.resources import files
 
 import pytest
 
-from tests.oracles import REQUIRED, oracle
+from tests.browsers import browser
 from tests.training.test_report import NASTY, Page, pieces
 from tinycnn.data import DATA_SETS
 
-sync_api = oracle("playwright.sync_api")
-oracle("axe_playwright_python")
+__all__ = ["browser"]  # the fixture
+
 pytestmark = pytest.mark.xdist_group("browser")
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        except sync_api.Error:
-            if REQUIRED:
-                raise
-            pytest.skip("there is no chromium: playwright install chromium")
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

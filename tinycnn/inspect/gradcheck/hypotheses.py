@@ -19,6 +19,18 @@ from tinycnn.inspect.gradcheck.shares import constant_statistics, missing_terms,
 LETTERS = {2: "NC", 3: "NCL", 4: "NCHW"}
 
 
+def not_finite(e: Evidence) -> Cause | None:
+    """No number."""
+    count = int((~np.isfinite(e.gradient)).sum())
+    if not count:
+        return None
+    return Cause(
+        "not finite",
+        f"backward gives nan or infinity in {count} of {len(e.gradient)} entries: look for a division by 0, a "
+        "logarithm of 0, or memory that was never written (np.empty)",
+    )
+
+
 def at_kinks(e: Evidence) -> Cause | None:
     """Right but at kinks."""
     if e.told[e.is_wrong].any():
@@ -152,6 +164,7 @@ def imprecise(e: Evidence) -> Cause | None:
 
 
 HYPOTHESES = (
+    not_finite,
     at_kinks,
     imprecise,
     zero,

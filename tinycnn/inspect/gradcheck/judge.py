@@ -211,7 +211,7 @@ def _verdicts(analytic: Array, slopes: Sequence[Slope]) -> tuple[Array, Array]:
     doubt = np.array([s.doubt for s in slopes])
     is_kink = np.array([s.is_kink for s in slopes], bool)
     lower, upper = _ranges(slopes)
-    largest = np.maximum(np.abs(analytic), np.abs(numeric))
+    largest = np.maximum(np.where(np.isfinite(analytic), np.abs(analytic), 0), np.abs(numeric))
     tolerance = RELATIVE_TOLERANCE * np.where(is_kink, np.maximum(np.abs(lower), np.abs(upper)), largest) + doubt
     with np.errstate(invalid="ignore"):
         within = np.isfinite(analytic) & (analytic >= lower - tolerance) & (analytic <= upper + tolerance)

@@ -122,8 +122,11 @@ class Quotients:
         return Slope(self.value, self.parts, doubt, self.step)
 
     def range(self) -> Slope:
-        """Between the one-sided derivatives, in each entry of the result."""
-        lower, upper = np.minimum(self.left, self.right), np.maximum(self.left, self.right)
+        """Between the one-sided derivatives, in each entry of the result unless one branch alone changes."""
+        sides = np.stack([self.left, self.right])
+        if self.flips == 1:
+            sides = sides.sum(axis=1, keepdims=True)
+        lower, upper = sides.min(axis=0), sides.max(axis=0)
         return Slope(
             self.value,
             self.parts,

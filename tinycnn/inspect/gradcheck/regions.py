@@ -23,7 +23,7 @@ def overlap(e: Evidence) -> Cause | None:
         return None
     return Cause(
         "overwritten",
-        "wrong only where windows overlap: an entry must sum what all of them send, so write += where = stands",
+        'wrong only where windows overlap: an entry must sum what all of them send, so write "+=" for "="',
     )
 
 
@@ -104,7 +104,7 @@ def _one_part(e: Evidence, axis: int) -> Cause | None:
     bad = np.unique(place[e.is_wrong])
     elsewhere = ~np.isin(place, bad) & e.told & (e.slopes != 0)
     is_run = bad[-1] - bad[0] + 1 == len(bad) <= (size + 1) // 2 and len(e.report.shape) > 1
-    if size < 2 or not elsewhere.any() or not (len(bad) == 1 or is_run):
+    if size < 2 or elsewhere.sum() < 2 or not (len(bad) == 1 or is_run):
         return None
     where = f"index {bad[0]}" if len(bad) == 1 else f"{bad[0]} to {bad[-1]}"
     return Cause("one part", f"wrong only at {where} of axis {axis}{_letter(e, axis)}, right elsewhere")

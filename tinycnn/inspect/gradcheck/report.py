@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,8 +144,8 @@ class InputReport:
                 "index": None if self.is_fast else [int(i) for i in self.indices[k]],
                 "backward": _finite(self.analytic[k]),
                 "difference": _finite(self.numeric[k]),
-                "left": _finite(self.lower[k]),
-                "right": _finite(self.upper[k]),
+                "lower": _finite(self.lower[k]),
+                "upper": _finite(self.upper[k]),
                 "step": float(self.steps[k]),
                 "error": _finite(self.errors[k]),
                 "verdict": str(self.verdicts[k]),
@@ -277,7 +278,8 @@ class GradcheckReport:
         }
         lines = [heads[self.verdict], *(f"  {fault}" for fault in self.faults), *(f"  {note}" for note in self.notes)]
         if self.inputs:
-            lines += [f"  {line}" for line in _counts_table(self.inputs).splitlines()]
+            shown = () if self.verdict == "demonstration" else VERDICTS
+            lines += [f"  {line}" for line in _counts_table(self.inputs, shown).splitlines()]
         lines += [f"  {line}" for item in self.inputs for line in item.lines()]
         lines += [f"  {line}" for item in self.inputs for line in _sweep_lines(item)]
         return "\n".join(lines)
@@ -290,9 +292,9 @@ class GradcheckReport:
         return replace(self, inputs=tuple(replace(mine, sweep=mine.sweep + theirs.sweep) for mine, theirs in pairs))
 
 
-def _counts_table(inputs: tuple[InputReport, ...]) -> str:
-    """A row for each input, and a column for each verdict that occurs."""
-    occurring = [v for v in VERDICTS if any(item.counts[v] for item in inputs)]
+def _counts_table(inputs: tuple[InputReport, ...], verdicts: Sequence[str]) -> str:
+    """A row for each input, and a column for each of the verdicts that occurs."""
+    occurring = [v for v in verdicts if any(item.counts[v] for item in inputs)]
     kind = "directions" if inputs[0].is_fast else "entries"
     rows = [["input", "shape", kind, *occurring, "largest error"]]
     for item in inputs:

@@ -173,6 +173,6 @@ def _missing(e: Evidence, kept: Sequence[int], which: str = "") -> Cause:
 def _overwritten(e: Evidence, kept: Sequence[int]) -> Cause:
     return Cause(
         "overwritten",
-        f"an entry that several of the result's {_names(e, kept)} read keeps the share of one of them: write += where "
-        "= stands",
+        f'an entry that several of the result\'s {_names(e, kept)} read keeps the share of one of them: write "+=" '
+        'for "="',
     )

@@ -70,6 +70,7 @@ NUMBER = 3
 def ops(tmp_path, monkeypatch):
     (tmp_path / "ops.py").write_text(OPS)
     (tmp_path / "stops.py").write_text("import numpy\n1 / 0\n")
+    (tmp_path / "exits.py").write_text("raise SystemExit(3)\n")
     (tmp_path / "half.py").write_text("def f(x:\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -104,7 +105,7 @@ def test_a_wrong_function_of_a_file_is_told_with_its_cause(command, ops):
         (["ops.py", "--shape", "3"], "ops.py names no function: write ops.py:FUNCTION"),
         (["nowhere.py:f", "--shape", "3"], "there is no file nowhere.py: write FILE.py:FUNCTION"),
         (["ops.py:NUMBER", "--shape", "3"], "NUMBER in ops.py is a int, not a function on Tensors"),
-        (["ops.py:Scaled", "--shape", "3"], "Scaled takes arguments"),
+        (["ops.py:Scaled", "--shape", "3"], "Scaled asks for factor: wrap it, def scaled(x): return Scaled(factor)(x)"),
         (["ops.py:cube"], "ops.py:cube needs the shape of each input: --shape 2x3x8x8"),
         (["ops.py:cube", "--shape", "2", "--shape", "3"], "could not call the function with these inputs: TypeError"),
         (["ops.py:product", "--shape", "2x3", "--shape", "4"], "could not be broadcast"),
@@ -113,10 +114,15 @@ def test_a_wrong_function_of_a_file_is_told_with_its_cause(command, ops):
         (["ops.py:cube", "--shape", "0x3"], "x of shape (0, 3), which has no entries"),
         (["ops.py:cube", "--shape", "-3"], "--shape takes sizes of at least 0, got -3"),
         (["ops.py:cube", "--shape", "3", "--seed", "-1"], "--seed must be at least 0, got -1"),
-        (["ops.py:cube", "--shape", "3", "--fast", "--sweep"], "sweep looks at single entries: leave out fast"),
+        (
+            ["ops.py:cube", "--shape", "3", "--fast", "--sweep"],
+            "sweep looks at single entries, and fast moves all at once: leave one of them out",
+        ),
         (["stops.py:f", "--shape", "3"], "stops.py does not run: ZeroDivisionError at line 2: division by zero"),
         (["half.py:f", "--shape", "3"], "half.py does not run: SyntaxError at line 1: "),
         (["relu", "--shape", "3"], "--shape is for a function of your own"),
+        (["exits.py:f", "--shape", "3"], "exits.py does not run: SystemExit at line 1: 3"),
+        (["lenet5", "--sweep"], "models are checked along directions: leave it out"),
         (["lenet"], "unknown operation 'lenet': did you mean lenet5?"),
         (["relu", "--html", "nowhere/page.html"], "nowhere/page.html: No such file or directory"),
     ],

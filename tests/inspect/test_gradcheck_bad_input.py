@@ -123,7 +123,12 @@ BAD = {
     "a float32 model": (tc.nn.Linear(2, 2), X, TypeError, "weight is float32: .*model.astype(np.float64)"),
     "no inputs": (lambda: tc.Tensor(X), (), ValueError, "gradcheck got no inputs: give at least one entry"),
     "an empty input": (F.relu, np.zeros((0, 3)), ValueError, "x of shape (0, 3), which has no entries"),
-    "a sweep of directions": (F.relu, X, ValueError, "sweep looks at single entries: leave out fast"),
+    "a sweep of directions": (
+        F.relu,
+        X,
+        ValueError,
+        "sweep looks at single entries, and fast moves all at once: leave one of them out",
+    ),
 }
 
 

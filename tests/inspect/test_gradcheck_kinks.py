@@ -152,7 +152,7 @@ def line(function, x):
         (lambda x: 1e6 + x**3, 1.0, 3.0),
         (lambda x: x * np.abs(x), 1e-3, 2e-3),
         (np.exp, -20.0, np.exp(-20)),
-        (lambda x: 1 / x, 1e-3, -1e6),
+        (lambda x: 1 / x, 3e-3, -1 / 9e-6),
     ],
     ids=["sin", "fast sin", "on a height", "bent at 0", "small", "steep"],
 )

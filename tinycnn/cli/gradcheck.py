@@ -61,7 +61,7 @@ def gradcheck(
     json
         Print the result as one JSON object on the last line.
     """
-    jobs = list(_jobs(what, shape or [], fast, seed))
+    jobs = list(_jobs(what, shape or [], fast, sweep, seed))
     by_themselves = any(is_target(name) or name in ARCHITECTURES for name in what)
     start = perf_counter()
     found = []
@@ -85,8 +85,10 @@ def gradcheck(
     return FAILED if wrong else DONE
 
 
-def _jobs(what: tuple[str, ...], shapes: list[tuple[int, ...]], fast: bool, seed: int) -> Iterator[Job]:
+def _jobs(what: tuple[str, ...], shapes: list[tuple[int, ...]], fast: bool, sweep: bool, seed: int) -> Iterator[Job]:
     operations = dict.fromkeys(case.operation for case in CASES)
+    if sweep and any(name in ARCHITECTURES for name in what):
+        raise ValueError("--sweep looks at single entries, and models are checked along directions: leave it out")
     if seed < 0:
         raise ValueError(f"--seed must be at least 0, got {seed}")
     if any(size < 0 for shape in shapes for size in shape):

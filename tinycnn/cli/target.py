@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
@@ -40,37 +41,38 @@ def target(word: str) -> Callable[..., Any]:
     if not name:
         raise ValueError(f"{file} names no function: write {file}:FUNCTION")
     found = look_up(f"name in {path.name}", name, names)
-    if isinstance(found, type) and issubclass(found, (Function, Module)):
-        return _called(found, name)
+    if isinstance(found, type) and issubclass(found, Module):
+        _require_no_arguments(found, name)
+        return found()
+    if isinstance(found, type) and issubclass(found, Function):
+        _require_no_arguments(found, name)
+        return found
     if not callable(found):
         raise ValueError(f"{name} in {path.name} is a {type(found).__name__}, not a function on Tensors")
     return found
 
 
-def _called(kind: type[Any], name: str) -> Callable[..., Any]:
-    try:
-        made = kind()
-    except TypeError as error:
+def _require_no_arguments(kind: type[Any], name: str) -> None:
+    parameters = list(inspect.signature(kind).parameters.values())
+    asked = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if asked:
         raise ValueError(
-            f"{name} takes arguments ({error}): wrap it, def {name.lower()}(x): return {name}(…)(x)"
-        ) from None
-    return made if isinstance(made, Module) else lambda *inputs: kind()(*inputs)
+            f"{name} asks for {', '.join(asked)}: wrap it, def {name.lower()}(x): return {name}({', '.join(asked)})(x)"
+        )
 
 
 def _loaded(path: Path) -> Any:
     """Run the file as a module, with its folder to import from, as python FILE.py would."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.resolve().parent))
+    sys.modules.setdefault(path.stem, module)  # dataclasses look themselves up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1].lineno
-        if isinstance(error, SyntaxError):
-            line = error.lineno
+    except (Exception, SystemExit) as error:
+        own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == spec.origin]
+        line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else "?"
         raise ValueError(f"{path} does not run: {type(error).__name__} at line {line}: {error}") from error
-    finally:
-        sys.path.pop(0)
     return module

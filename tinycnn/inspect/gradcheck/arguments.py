@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinycnn.arrays import is_array
+from tinycnn.arrays import is_array, to_numpy
+from tinycnn.function import Function
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
@@ -47,23 +48,23 @@ def gathered(fn: Callable[..., Any], inputs: Any, demonstration: bool) -> Argume
     Raises
     ------
     TypeError
-        For a function that cannot be called, and for another dtype than float64.
+        For another dtype than float64.
     ValueError
-        When there is nothing to check.
+        When there is nothing to check, or it is not finite.
     """
-    if not callable(fn):
-        raise TypeError(f"gradcheck needs a function that takes Tensors and returns one, got {type(fn).__name__}")
     values = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     given = tuple(_tensor(value) for value in values)
-    checked: dict[str, Tensor] = {}
-    for name, tensor in zip(_names(fn, len(given)), given, strict=True):
-        _require_dtype(name, tensor, demonstration)
-        if not any(tensor is other for other in checked.values()):
-            checked[name] = tensor
+    named = list(zip(_names(fn, len(given)), given, strict=True))
     if isinstance(fn, Module):
-        for name, parameter in fn.named_parameters():
-            _require_dtype(name, parameter, demonstration)
-            checked[name] = parameter
+        named = [(name, tensor) for name, tensor in named if tensor.dtype.kind not in "iub"]  # labels
+        named += fn.named_parameters()
+    checked: dict[str, Tensor] = {}
+    for name, tensor in named:
+        _require_dtype(name, tensor, demonstration)
+        if not np.isfinite(to_numpy(tensor.data)).all():
+            raise ValueError(f"gradcheck: {name} holds nan or infinity: give finite numbers")
+        if not any(tensor is other for other in checked.values()):
+            checked[f"{name}, the parameter" if name in checked else name] = tensor
     empty = next((name for name, tensor in checked.items() if tensor.size == 0), None)
     if empty is not None or not checked:
         what = "no inputs" if empty is None else f"{empty} of shape {checked[empty].shape}, which has no entries"
@@ -73,6 +74,30 @@ def gathered(fn: Callable[..., Any], inputs: Any, demonstration: bool) -> Argume
         told = " and ".join(f"{name} is {dtype}" for dtype, name in dtypes.items())
         raise TypeError(f"gradcheck needs inputs of one dtype, {told}: use .astype(np.float64) for all")
     return Arguments(given, checked, next(iter(checked.values())).dtype)
+
+
+def as_function(fn: Any) -> Callable[..., Any]:
+    """What is called: a Function class makes an instance for each call.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be called again and again.
+    """
+    if isinstance(fn, type) and issubclass(fn, Function):
+
+        def call(*tensors: Tensor) -> Tensor:
+            return fn()(*tensors)
+
+        parameters = list(inspect.signature(fn.forward).parameters.values())[1:]
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return call
+    if isinstance(fn, Function):
+        name = type(fn).__name__
+        raise TypeError(f"gradcheck calls the function often, and a {name} is one call: pass lambda x: {name}(…)(x)")
+    if not callable(fn):
+        raise TypeError(f"gradcheck needs a function that takes Tensors and returns one, got {type(fn).__name__}")
+    return fn
 
 
 def in_float64(fn: Callable[..., Any], inputs: Any) -> tuple[Callable[..., Any], Arguments]:

@@ -40,7 +40,7 @@ def diagnosed(judge: Judge, judged: Sequence[Judged], unreached: Collection[str]
             evidence = Evidence(
                 report,
                 to_numpy(tensor.data),
-                item.parts,
+                None if item.parts is None or not np.isfinite(item.parts).all() else item.parts,
                 judge.upstream,
                 judge.base.values.reshape(judge.upstream.shape),
                 [other for other in reports if other is not report],
@@ -82,7 +82,7 @@ def _operand_rotated(judge: Judge, number: int, evidence: Evidence) -> Cause | N
         try:
             for told, turned in _turned(to_numpy(data)):
                 tensor.data = beside(np.ascontiguousarray(turned), data)
-                gradient = judge.replay.gradients(judge.upstream)[number]
+                gradient = _tried(judge, number)
                 if gradient is not None and _alike(evidence, gradient[places]):
                     return Cause(
                         "operand rotated", f"right if {name} were {told}: backward must turn it round, or must not"
@@ -90,6 +90,14 @@ def _operand_rotated(judge: Judge, number: int, evidence: Evidence) -> Cause | N
         finally:
             tensor.data = data
     return None
+
+
+def _tried(judge: Judge, number: int) -> Array | None:
+    """The gradient with another operand; None where the function refuses it."""
+    try:
+        return judge.replay.gradients(judge.upstream)[number]
+    except Exception:
+        return None
 
 
 def _turned(array: Array) -> Iterator[tuple[str, Array]]:

@@ -44,7 +44,8 @@ class Evidence:
     def told(self) -> Array:
         """Which entries say something: those that have a slope which is not lost in noise."""
         verdicts = self.report.verdicts
-        return (verdicts != "on a kink") & (verdicts != "below noise") & ~np.isfinite(self.report.lower)
+        told = (verdicts != "on a kink") & (verdicts != "below noise") & ~np.isfinite(self.report.lower)
+        return told & np.isfinite(self.slopes)
 
     @property
     def gradient(self) -> Array:
@@ -64,11 +65,9 @@ class Evidence:
     @property
     def flat(self) -> Array:
         """(k,) positions of the entries in memory."""
-        return (
-            np.ravel_multi_index(tuple(self.report.indices.T), self.report.shape or (1,))
-            if self.report.shape
-            else (np.zeros(1, np.intp))
-        )
+        if not self.report.shape:
+            return np.zeros(1, np.intp)
+        return np.ravel_multi_index(tuple(self.report.indices.T), self.report.shape)
 
     @property
     def is_whole(self) -> bool:

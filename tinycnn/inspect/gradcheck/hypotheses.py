@@ -7,16 +7,14 @@ another order, kept one window's share or forgot the other outputs can be comput
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, combinations, permutations
+from itertools import chain, combinations, permutations, product
 
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.inspect.gradcheck.evidence import Evidence
+from tinycnn.inspect.gradcheck.evidence import LIKENESS, Evidence
 from tinycnn.inspect.gradcheck.report import Cause
 from tinycnn.inspect.gradcheck.shares import constant_statistics, missing_terms, one_share, own_output, some_share
-
-LETTERS = {2: "NC", 3: "NCL", 4: "NCHW"}
 
 
 def not_finite(e: Evidence) -> Cause | None:
@@ -125,21 +123,35 @@ def rotated(e: Evidence) -> Cause | None:
 
 
 def shifted(e: Evidence) -> Cause | None:
-    """The right numbers one place further, but for those that fall off the edge."""
+    """The right numbers a place or two further, but for those that fall off the edge."""
     if not e.is_whole:
         return None
     mine, right = (array.reshape(e.report.shape) for array in (e.gradient, e.slopes))
-    for axis, size in enumerate(e.report.shape):
-        if size < 3:
-            continue
-        first, rest = _cut(mine, axis, 0, -1), _cut(mine, axis, 1, None)
-        for there, here, told in (
-            (first, _cut(right, axis, 1, None), "back"),
-            (rest, _cut(right, axis, 0, -1), "on"),
-        ):
-            if np.any(there) and np.allclose(there, here, 1e-6, 1e-9 * float(np.abs(right).max())):
+    for offsets in _offsets(mine.shape):
+        here = tuple(slice(max(0, by), size + min(0, by)) for by, size in zip(offsets, mine.shape, strict=True))
+        there = tuple(slice(max(0, -by), size + min(0, -by)) for by, size in zip(offsets, mine.shape, strict=True))
+        closeness = {"rtol": LIKENESS, "atol": LIKENESS * float(np.abs(right).max())}
+        is_moved = np.any(mine[here]) and np.allclose(mine[here], right[there], **closeness)
+        if is_moved and not np.allclose(mine[here], right[here], **closeness):
+            told = " and ".join(f"by {by} along axis {axis}" for axis, by in enumerate(offsets) if by)
+            return Cause("shifted", f"the right numbers, moved {told}: check where the padding is put on and cut off")
+    return None
+
+
+def summed_too_far(e: Evidence) -> Cause | None:
+    """Sums, or means, over axes that have a gradient for each index."""
+    if not e.is_whole or e.report.size < 2:
+        return None
+    right = e.slopes.reshape(e.report.shape)
+    axes = [axis for axis, size in enumerate(right.shape) if size > 1]
+    for summed in chain.from_iterable(combinations(axes, n) for n in range(1, len(axes) + 1)):
+        total = np.broadcast_to(right.sum(summed, keepdims=True), right.shape).reshape(-1)
+        count = int(np.prod([right.shape[axis] for axis in summed]))
+        for factor, kind in ((1.0, "summed"), (1 / count, "averaged")):
+            if e.explains(factor * total):
                 return Cause(
-                    "shifted", f"the right numbers, moved one place {told} along axis {axis}: check the offset"
+                    "summed too far",
+                    f"the right numbers are {kind} over {_axes(summed)} of the input, where each index has its own",
                 )
     return None
 
@@ -175,6 +187,7 @@ HYPOTHESES = (
     constant_ratio,
     swapped,
     shifted,
+    summed_too_far,
     upstream_order,
     rotated,
     own_output,
@@ -187,22 +200,33 @@ HYPOTHESES = (
 
 
 def _guess(ratio: float, e: Evidence) -> str:
-    """What a factor may come from: 2, or sizes of the input and the result."""
-    if abs(ratio - 2) < 1e-6 or abs(ratio - 0.5) < 1e-6:
-        return ": a term is counted twice" if ratio > 1 else ": a half too many, or a sum of which one half is missing"
-    if e.upstream.size == 1 and abs(ratio - float(e.upstream.reshape(-1)[0])) < 1e-6 * abs(ratio):
+    """What a factor may come from: numbers of entries of the result or the input, a term counted twice, grad itself."""
+    if e.upstream.size == 1 and abs(ratio - float(e.upstream.reshape(-1)[0])) < LIKENESS * abs(ratio):
         return ", which is grad itself: it is multiplied in twice"
-    for shape, whose in ((e.report.shape, "the input"), (e.upstream.shape, "the result")):
-        letters = LETTERS.get(len(shape), "")
-        for count in range(1, len(shape) + 1):
-            for axes in combinations(range(len(shape)), count):
-                size = int(np.prod([shape[axis] for axis in axes]))
-                names = "·".join(letters[a] if letters else f"shape[{a}]" for a in axes)
-                if size > 1 and abs(ratio - size) < 1e-6 * size:
-                    return f", {names} of {whose}: a mean is missing"
-                if size > 1 and abs(ratio * size - 1) < 1e-6:
-                    return f" = 1/{size}, {names} of {whose}: a mean is taken where a sum belongs, or taken twice"
-    return ""
+    found = [f"a term {'counted twice' if ratio > 1 else 'is halved'}"] if _is_near(ratio, 2) else []
+    for shape, whose in ((e.upstream.shape, "the result"), (e.report.shape, "the input")):
+        for axes in chain.from_iterable(combinations(range(len(shape)), n) for n in range(1, len(shape) + 1)):
+            size = int(np.prod([shape[axis] for axis in axes]))
+            if size > 1 and _is_near(ratio, size) and not (e.is_alike and whose == "the input"):
+                mean = "a mean forgotten" if ratio > 1 else "a mean where a sum belongs, or taken twice,"
+                found.append(f"{mean} over {_axes(axes)} of {whose}")
+    return f": {', or '.join(found[:3])}" if found else ""
+
+
+def _is_near(ratio: float, size: int) -> bool:
+    return abs(ratio - size) < LIKENESS * size or abs(ratio * size - 1) < LIKENESS
+
+
+def _offsets(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """By how much a gradient may be moved: by one or two along an axis, or along both of an image."""
+    choices = [(0, 1, -1, 2, -2) if size > 3 else (0, 1, -1) if size > 2 else (0,) for size in shape]
+    for axis in range(len(shape)):
+        for by in choices[axis][1:]:
+            yield tuple(by if a == axis else 0 for a in range(len(shape)))
+    if len(shape) > 2:
+        lead = (0,) * (len(shape) - 2)
+        for down, across in product(choices[-2][1:], choices[-1][1:]):
+            yield (*lead, down, across)
 
 
 def _rearranged(array: Array) -> Iterator[tuple[str, Array]]:
@@ -223,7 +247,3 @@ def _rearranged(array: Array) -> Iterator[tuple[str, Array]]:
 
 def _axes(axes: Sequence[int]) -> str:
     return ("axis " if len(axes) == 1 else "axes ") + " and ".join(map(str, axes))
-
-
-def _cut(array: Array, axis: int, start: int | None, stop: int | None) -> Array:
-    return array[(slice(None),) * axis + (slice(start, stop),)]

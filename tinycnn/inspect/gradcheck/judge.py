@@ -23,8 +23,23 @@ DIRECTIONS = 2
 ASIDE = 1e-3
 """Relative distance to a place beside a kink where several branches meet."""
 
+MOST_DOUBT = 1e-3
+"""Relative: a quotient that may be off by more says little of what it agrees with."""
+
+VERDICT_OF = ["on a kink", "wrong", "both zero", "below noise", "below noise", "below noise", "right"]
+
 MOST_PARTS = 4_000_000
 """Numbers, entries times results, that are kept for the diagnosis."""
+
+
+NOTHING = np.zeros(0)
+
+
+class Moves(NamedTuple):
+    """How to move along a direction by steps of the usual size; and by steps of the entry's own, for a second look."""
+
+    usual: Move
+    closer: Move | None = None
 
 
 class Judged(NamedTuple):
@@ -86,34 +101,33 @@ class Judge:
         indices = entries(tensor.shape, self.seed)
         places = [tuple(map(int, index)) for index in indices]
         size = typical(tensor.data)
-        moves = [self._entry(tensor, place, size) for place in places]
+        moves = [Moves(self._entry(tensor, place, size), self._entry(tensor, place, 0.0)) for place in places]
         analytic = np.array([gradient[place] for place in places], np.float64)
-        slopes, verdicts, tolerances = self._judged(moves, analytic, self.base)
-        crowded = [
-            k for k, s in enumerate(slopes) if verdicts[k] == "wrong" and s.flips > 1 and np.isfinite(analytic[k])
-        ]
+        keep = len(places) * self.upstream.size <= MOST_PARTS
+        slopes, verdicts, tolerances = self._compared(moves, analytic, self.base, keep)
+        crowded = [k for k, s in enumerate(slopes) if verdicts[k] == "wrong" and self._is_crowd(s, analytic[k])]
         if crowded:
-            right = self._right_beside(number, [places[k] for k in crowded])
-            verdicts[[k for k, is_right in zip(crowded, right, strict=True) if is_right]] = "on a kink"
-        keep = len(slopes) * self.upstream.size <= MOST_PARTS
+            beside = self._beside(number, [places[k] for k in crowded])
+            verdicts[[k for k, verdict in zip(crowded, beside, strict=True) if verdict != "wrong"]] = "on a kink"
         parts = np.stack([s.parts for s in slopes]) if keep else None
         return Judged(_report(self.names[number], tensor.shape, indices, analytic, slopes, verdicts, tolerances), parts)
 
     def _by_directions(self, number: int) -> Judged:
         """Judge one input along random directions in which all entries move."""
-        tensor, gradient = self.replay.checked[number], self.gradients[number].astype(np.float64)
-        rng = stream(self.seed, Draw.DIRECTIONS, number)
-        x = to_numpy(tensor.data).astype(np.float64)
-        sizes = np.maximum(np.abs(x), typical(x))
-        rounding = float(np.finfo(np.float64).eps * np.linalg.norm((gradient * x).reshape(-1)))
-        moves, analytic = [], []
-        for _ in range(DIRECTIONS):
-            direction = np.where(rng.random(x.shape) < 0.5, -sizes, sizes)
-            moves.append(self._along(tensor, direction))
-            analytic.append(float((gradient * direction).sum()))
-        slopes, verdicts, tolerances = self._judged(moves, np.array(analytic), self.base, rounding)
+        tensor, gradient = self.replay.checked[number], self.gradients[number]
+        directions = self._directions(number)
+        analytic = np.array([float((gradient * direction).sum()) for direction in directions])
+        moves = [Moves(self._along(tensor, direction)) for direction in directions]
+        slopes, verdicts, tolerances = self._compared(
+            moves, analytic, self.base, False, _rounding(gradient, to_numpy(tensor.data))
+        )
+        if any(found.is_kink for found in slopes):
+            beside = self._beside(number, None)
+            for k, found in enumerate(slopes):
+                if found.is_kink and np.isfinite(analytic[k]):
+                    verdicts[k] = "on a kink" if beside[k] == "right" else beside[k]
         indices = np.arange(DIRECTIONS).reshape(-1, 1)
-        report = _report(self.names[number], tensor.shape, indices, np.array(analytic), slopes, verdicts, tolerances)
+        report = _report(self.names[number], tensor.shape, indices, analytic, slopes, verdicts, tolerances)
         return Judged(replace(report, is_fast=True), None)
 
     def quotient(self, number: int, place: tuple[int, ...], step: float) -> float:
@@ -124,31 +138,51 @@ class Judge:
         above, below = (move(signed)[0].values for signed in (step, -step))
         return float(self.upstream.reshape(-1) @ (above - below)) / (2 * step * scale)
 
-    def _judged(
-        self, moves: Sequence[Move], analytic: Array, base: Point, rounding: float = 0.0
+    def _compared(
+        self, moves: Sequence[Moves], analytic: Array, base: Point, keep_parts: bool, rounding: float = 0.0
     ) -> tuple[list[Slope], Array, Array]:
         """Slopes, verdicts and tolerances; what seems wrong is looked at twice."""
         upstream, slopes = self.upstream.reshape(-1), []
-        for move in moves:
-            found = slope(move, base, upstream, self._eps, self._first)
-            slopes.append(replace(found, doubt=found.doubt + NOISE_FACTOR * rounding / found.step))
+        finite = np.abs(analytic[np.isfinite(analytic)])
+        floor = NOISE_FACTOR * self._eps * float(finite.max()) if finite.size else 0.0  # backward rounds too
+        for usual, closer in moves:
+            found = slope(usual, base, upstream, self._eps, self._first)
             if self.is_fast:
                 self._first = max(0, STEPS.index(found.step) - 1)  # the next direction has as many branches to keep
-        verdicts, _ = _verdicts(analytic, slopes)
-        for k in map(int, np.flatnonzero(verdicts == "wrong")):
-            slopes[k] = looked_at_twice(slopes[k], moves[k], base, upstream, self._eps)
+            found = replace(found, doubt=found.doubt + NOISE_FACTOR * rounding / found.step)
+            if closer is not None and _verdict(analytic, len(slopes), found) == "wrong":
+                near = slope(closer, base, upstream, self._eps)
+                found = near if _verdict(analytic, len(slopes), near) != "wrong" else found
+            if _verdict(analytic, len(slopes), found) == "wrong":
+                found = looked_at_twice(found, usual, base, upstream, self._eps)
+                found = replace(found, doubt=found.doubt + floor)
+            slopes.append(found if keep_parts else replace(found, parts=NOTHING))
         return slopes, *_verdicts(analytic, slopes)
+
+    def _is_crowd(self, found: Slope, analytic: float) -> bool:
+        """Whether so many branches may meet at this kink that its range says little, and backward is not far off it."""
+        if found.lower is None or found.upper is None or found.flips == 1:
+            return False
+        if not found.flips and self.replay.functions == 1:
+            return False  # one Function, which tells of no branches: its range is right
+        width = found.upper - found.lower
+        return min(found.lower, 0.0) - width <= analytic <= max(found.upper, 0.0) + width
+
+    def _directions(self, number: int) -> list[Array]:
+        x = to_numpy(self.replay.checked[number].data).astype(np.float64)
+        sizes, rng = np.maximum(np.abs(x), typical(x)), stream(self.seed, Draw.DIRECTIONS, number)
+        return [np.where(rng.random(x.shape) < 0.5, -sizes, sizes) for _ in range(DIRECTIONS)]
 
     def _entry(self, tensor: Tensor, place: tuple[int, ...], size: float) -> Move:
         """Move one entry, by steps relative to its value or the typical one, whichever is larger."""
         value = float(tensor.data[place])
-        scale = max(abs(value), size)
+        scale = max(abs(value), size) or typical(tensor.data)
 
         def move(step: float) -> tuple[Point, float]:
             target = float(tensor.dtype.type(value + step * scale))
             tensor.data[place] = target
             try:
-                return self.replay.point(), target - value
+                return self.replay.away(), target - value
             finally:
                 tensor.data[place] = value
 
@@ -160,14 +194,14 @@ class Judge:
         def move(step: float) -> tuple[Point, float]:
             tensor.data = data + beside((step * direction).astype(data.dtype), data)
             try:
-                return self.replay.point(), step
+                return self.replay.away(), step
             finally:
                 tensor.data = data
 
         return move
 
-    def _right_beside(self, number: int, places: Sequence[tuple[int, ...]]) -> list[bool]:
-        """Whether the gradients of these entries hold a little aside, where no branches meet.
+    def _beside(self, number: int, places: Sequence[tuple[int, ...]] | None) -> list[str]:
+        """The verdicts on these entries, or on the directions, a little aside, where no branches meet.
 
         Where several branches meet in one entry, as where the maxima of two windows tie, the choices of backward need
         not lie between the derivatives to the left and to the right, and be a right choice in each.
@@ -178,15 +212,27 @@ class Judge:
             for tensor in self.replay.checked:
                 aside = ASIDE * typical(tensor.data) * rng.standard_normal(tensor.shape)
                 tensor.data = tensor.data + beside(aside.astype(tensor.dtype), tensor.data)
-            gradients = self.replay.gradients(self.upstream)
-            tensor, gradient, base = self.replay.checked[number], gradients[number], self.replay.point()
-            size = typical(tensor.data)
-            analytic = np.array([0.0 if gradient is None else gradient[place] for place in places])
-            _, verdicts, _ = self._judged([self._entry(tensor, place, size) for place in places], analytic, base)
+            return self._verdicts_here(number, places)
+        except Exception:  # the function refuses to go there
+            return ["wrong"] * (DIRECTIONS if places is None else len(places))
         finally:
             for tensor, data in zip(self.replay.checked, here, strict=True):
                 tensor.data = data
-        return [verdict != "wrong" for verdict in verdicts]
+
+    def _verdicts_here(self, number: int, places: Sequence[tuple[int, ...]] | None) -> list[str]:
+        tensor, base = self.replay.checked[number], self.replay.point()
+        found = self.replay.gradients(self.upstream)[number]
+        gradient = np.zeros(tensor.shape) if found is None else found
+        if places is None:
+            directions = self._directions(number)
+            analytic = np.array([float((gradient * direction).sum()) for direction in directions])
+            moves = [Moves(self._along(tensor, direction)) for direction in directions]
+        else:
+            analytic = np.array([gradient[place] for place in places], np.float64)
+            moves = [Moves(self._entry(tensor, place, typical(tensor.data))) for place in places]
+        rounding = _rounding(gradient, to_numpy(tensor.data)) if places is None else 0.0
+        _, verdicts, _ = self._compared(moves, analytic, base, False, rounding)
+        return [str(verdict) for verdict in verdicts]
 
 
 def typical(data: Array) -> float:
@@ -205,6 +251,16 @@ def typical(data: Array) -> float:
     return largest * float(np.sqrt(np.mean((sizes / largest) ** 2)))
 
 
+def _rounding(gradient: Array, x: Array) -> float:
+    """How far the rounding of where a direction leads takes its slope, times the step."""
+    return float(np.finfo(np.float64).eps * np.linalg.norm((gradient * x).reshape(-1)))
+
+
+def _verdict(analytic: Array, number: int, found: Slope) -> str:
+    verdicts, _ = _verdicts(analytic[number : number + 1], [found])
+    return str(verdicts[0])
+
+
 def _verdicts(analytic: Array, slopes: Sequence[Slope]) -> tuple[Array, Array]:
     """The verdict of each entry, and the difference that is allowed."""
     numeric = np.array([s.value for s in slopes])
@@ -220,10 +276,12 @@ def _verdicts(analytic: Array, slopes: Sequence[Slope]) -> tuple[Array, Array]:
             is_kink & within,
             is_kink,
             (analytic == 0) & (numeric == 0),
+            np.isfinite(analytic) & ~np.isfinite(numeric),
             np.isfinite(analytic) & (largest > 0) & (largest <= doubt),
+            close & (doubt > MOST_DOUBT * largest),
             close,
         ]
-    return np.select(conditions, ["on a kink", "wrong", "both zero", "below noise", "right"], "wrong"), tolerance
+    return np.select(conditions, VERDICT_OF, "wrong"), tolerance
 
 
 def _ranges(slopes: Sequence[Slope]) -> tuple[Array, Array]:

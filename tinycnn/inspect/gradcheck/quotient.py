@@ -21,7 +21,7 @@ import numpy as np
 from tinycnn.arrays import Array
 from tinycnn.inspect.gradcheck.replay import Point
 
-STEPS = tuple(10.0**-k for k in range(4, 11))
+STEPS = tuple(10.0**-k for k in range(3, 11))
 """Relative to the scale of what is moved."""
 
 KINK_STEP = 1e-8
@@ -32,6 +32,9 @@ NOISE_FACTOR = 16.0
 
 NEAR = (0.5, 0.7, 0.9, 1.3, 1.7)
 """Times a step: others that must give the same."""
+
+FAR = (1.0, -1.0, 10.0, -10.0)
+"""Relative steps that show on which results an entry has an effect at all."""
 
 GROWTH = 3.0
 """A gap that grows by more, where the step shrinks by ten, is rounding's, which grows tenfold; a kink's stays."""
@@ -117,9 +120,15 @@ class Quotients:
         return difference <= AGREEMENT * largest + self.rounding(larger)
 
     def slope(self, larger: Quotients) -> Slope:
-        """The central quotient, as far as it and that of a larger step can be believed."""
-        doubt = self.rounding(larger) + abs(self.value - larger.value)
-        return Slope(self.value, self.parts, doubt, self.step)
+        """The better of two central quotients, and how far it can be believed.
+
+        Where they differ by more than rounding, the curve bends: the smaller step errs by a hundredth of that, and a
+        tenth is allowed for. Else rounding is all, of which the larger step has less.
+        """
+        difference, rounding = abs(self.value - larger.value), self.rounding(larger)
+        if difference > rounding:
+            return Slope(self.value, self.parts, rounding + 0.1 * difference, self.step)
+        return Slope(larger.value, larger.parts, NOISE_FACTOR * larger.noise + 1.1 * difference, larger.step)
 
     def range(self) -> Slope:
         """Between the one-sided derivatives, in each entry of the result unless one branch alone changes."""
@@ -189,9 +198,9 @@ def looked_at_twice(found: Slope, move: Move, base: Point, upstream: Array, eps:
         if found.flips or found.upper - found.lower > blurred:
             return replace(found, doubt=found.doubt + scatter)
         scatter += found.upper - found.lower
-    far, distance = move(1.0)
-    reached = far.values != base.values  # also where it is not finite
-    unmoved = float(np.abs(upstream * base.values)[reached].sum()) * eps / (2 * found.step * distance)
+    far = [move(step) for step in FAR]
+    reached = np.any([point.values != base.values for point, _ in far], axis=0)  # also where it is not finite
+    unmoved = float(np.abs(upstream * base.values)[reached].sum()) * eps / (2 * found.step * far[0][1])
     return Slope(float(np.median(values)), found.parts, found.doubt + scatter + NOISE_FACTOR * unmoved, found.step)
 
 
@@ -208,7 +217,7 @@ def quotients(move: Move, base: Point, upstream: Array, step: float, eps: float)
         blurred = moved if moved.any() else np.ones_like(moved)  # nothing moved: perhaps for want of digits
         size = np.maximum(np.abs(above.values), np.abs(base.values))
         noise = float(np.abs(upstream * size)[blurred].sum() * eps / (up - down))
-    return Quotients(step, base.flips(above) + base.flips(below), right, left, parts, noise)
+    return Quotients(step, base.flips(above, below), right, left, parts, noise)
 
 
 def _unsettled(tried: list[Quotients]) -> Slope:

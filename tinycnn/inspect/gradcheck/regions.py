@@ -8,6 +8,9 @@ from tinycnn.arrays import Array
 from tinycnn.inspect.gradcheck.evidence import Evidence
 from tinycnn.inspect.gradcheck.report import Cause
 
+MOST = 0.9
+"""Part of a region that must be wrong for the region to be the cause."""
+
 DEPTH = 2
 """How many rows or columns a border may have."""
 
@@ -19,7 +22,8 @@ def overlap(e: Evidence) -> Cause | None:
     positions = (e.parts.reshape(len(e.parts), *e.upstream.shape) != 0).any(axis=(1, 2))  # (k, P, Q)
     windows = positions.reshape(len(e.parts), -1).sum(axis=1)
     wrong, alone = windows[e.is_wrong], (windows == 1) & e.told
-    if not alone.any() or e.is_wrong[alone].any() or (wrong < 2).any():
+    shared = (windows > 1) & e.told
+    if not alone.any() or e.is_wrong[alone].any() or (wrong < 2).any() or e.is_wrong[shared].mean() < MOST:
         return None
     return Cause(
         "overwritten",
@@ -104,7 +108,13 @@ def _one_part(e: Evidence, axis: int) -> Cause | None:
     bad = np.unique(place[e.is_wrong])
     elsewhere = ~np.isin(place, bad) & e.told & (e.slopes != 0)
     is_run = bad[-1] - bad[0] + 1 == len(bad) <= (size + 1) // 2 and len(e.report.shape) > 1
-    if size < 2 or elsewhere.sum() < 2 or not (len(bad) == 1 or is_run):
+    within = np.isin(place, bad) & e.told & (e.slopes != 0)
+    if (
+        size < 2
+        or elsewhere.sum() < 2
+        or not (len(bad) == 1 or is_run)
+        or e.is_wrong[within].sum() < MOST * within.sum()
+    ):
         return None
     where = f"index {bad[0]}" if len(bad) == 1 else f"{bad[0]} to {bad[-1]}"
     return Cause("one part", f"wrong only at {where} of axis {axis}{_letter(e, axis)}, right elsewhere")

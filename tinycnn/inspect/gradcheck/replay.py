@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import RLock, get_ident
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from tinycnn.hooks import Call, watch
 from tinycnn.inspect.gradcheck.draws import Draw, stream
 from tinycnn.random import default_generator
 from tinycnn.tensor import Tensor
+
+_one_at_a_time = RLock()  # tensors that threads share hold copies while they are checked
 
 LIBRARIES = (Path(np.__file__).parent, Path(traceback.__file__).parent)
 
@@ -40,11 +43,16 @@ class Point:
     values: Array
     branches: tuple[Array, ...]
 
-    def flips(self, other: Point) -> int:
-        """How many branches are others there."""
-        if len(self.branches) != len(other.branches):
+    def flips(self, *others: Point) -> int:
+        """How many branches are others at one of these points, each counted once."""
+        if any(len(self.branches) != len(other.branches) for other in others):
             return self.values.size
-        return sum(_unequal(mine, theirs) for mine, theirs in zip(self.branches, other.branches, strict=True))
+        kinds = zip(self.branches, *(other.branches for other in others), strict=True)
+        return sum(_unequal(mine, *theirs) for mine, *theirs in kinds)
+
+
+class UnsteadyShapeError(ValueError):
+    """The result's shape depends on the values of the inputs."""
 
 
 class Replay:
@@ -63,14 +71,17 @@ class Replay:
     def __init__(self, fn: Callable[..., Any], given: Sequence[Tensor], checked: Sequence[Tensor]):
         self.fn, self.given, self.checked = fn, given, checked
         self.shape: tuple[int, ...] | None = None
+        self.functions = 0  # in the graph
 
     def __enter__(self) -> Replay:
-        self._tensors = [(t, t.data, t.requires_grad, t.grad) for t in self.checked]
+        _one_at_a_time.acquire()
+        self._before = [(t, t.data, t.requires_grad, t.grad, t.creator, t.changes[0]) for t in self.checked]
         self._others: dict[Tensor, Array | None] = {}
         self._state = default_generator.seed, default_generator.calls
         self._elsewhere, self._draws_elsewhere = _random_state(), True
         for tensor in self.checked:
             tensor.data, tensor.requires_grad, tensor.grad = tensor.data.copy(), True, None
+            tensor.creator = None  # gradients end here, whatever it was computed from
         self._frozen = frozen_statistics()
         self._frozen.__enter__()
         return self
@@ -79,8 +90,13 @@ class Replay:
         self._frozen.__exit__(*error)
         for tensor, grad in self._others.items():
             tensor.grad = grad
-        for tensor, data, asked, grad in self._tensors:
-            tensor.data, tensor.requires_grad, tensor.grad = data, asked, grad
+        for tensor, data, asked, grad, creator, changes in self._before:
+            tensor.data, tensor.requires_grad, tensor.grad, tensor.creator = data, asked, grad, creator
+            tensor.changes[0] = changes  # as if nothing had happened, for graphs that were recorded before
+        default_generator.seed, default_generator.calls = self._state
+        np.random.set_state(self._elsewhere[0])  # noqa: NPY002
+        random.setstate(self._elsewhere[1])
+        _one_at_a_time.release()
 
     def output(self) -> Tensor:
         """Run the function once.
@@ -112,9 +128,14 @@ class Replay:
         if output.size == 0:
             raise ValueError(f"gradcheck: the result of shape {output.shape} has no entries, so nothing can be checked")
         if self.shape is not None and output.shape != self.shape:
-            raise ValueError(
+            raise UnsteadyShapeError(
                 f"gradcheck: the result had shape {self.shape}, and {output.shape} for inputs of the same shapes: "
                 "its shape must not depend on the values of the inputs"
+            )
+        if self.shape is None and output.dtype.itemsize < self.checked[0].dtype.itemsize:
+            raise TypeError(
+                f"gradcheck: the result is {output.dtype}, of inputs of {self.checked[0].dtype}: a cast loses the "
+                "digits that the check needs, so keep the input's dtype, such as np.zeros_like(x)"
             )
         self.shape = output.shape
         return output
@@ -136,16 +157,17 @@ class Replay:
         upstream: Array = stream(seed, Draw.UPSTREAM).standard_normal(output.shape)
         return upstream.astype(output.dtype)
 
-    def gradients(self, upstream: Array) -> list[Array | None]:
+    def gradients(self, upstream: Array, supervise: Callable[[Function], None] | None = None) -> list[Array | None]:
         """Run forward and backward: a gradient for each checked tensor, None where it got none."""
         for tensor in self.checked:
             tensor.grad = None
-        return self.backward(upstream)
+        return self.backward(upstream, supervise)
 
     def backward(self, upstream: Array, supervise: Callable[[Function], None] | None = None) -> list[Array | None]:
         """As `gradients`, added to the gradients that are there; ``supervise`` is given each Function before."""
         output = self._recorded()
         functions, leaves = _graph(output)
+        self.functions = len(functions)
         for leaf in leaves:
             self._others.setdefault(leaf, leaf.grad)
         if supervise:
@@ -154,6 +176,10 @@ class Replay:
         with _explained("backward"):
             output.backward(beside(upstream, output.data))
         return [None if t.grad is None else to_numpy(t.grad).copy() for t in self.checked]
+
+    def recorded_values(self) -> Array:
+        """What the function gives where its graph is recorded, flat."""
+        return to_numpy(self._recorded().data).reshape(-1)
 
     def _recorded(self) -> Tensor:
         output = self.output()
@@ -164,12 +190,22 @@ class Replay:
             )
         return output
 
+    def away(self) -> Point:
+        """As `point`, away from where the check is, where the function may refuse to go: then nothing but NaN."""
+        try:
+            return self.point()
+        except UnsteadyShapeError:
+            raise
+        except Exception:
+            return Point(np.full(int(np.prod(self.shape or ())), np.nan), ())
+
     def point(self) -> Point:
         """Run the function without recording, watching its branches."""
         branches: list[Array] = []
+        thread = get_ident()
 
         def note(call: Call) -> None:
-            if call.phase == "forward" and (branch := call.function.branches()) is not None:
+            if call.phase == "forward" and get_ident() == thread and (branch := call.function.branches()) is not None:
                 branches.append(np.array(to_numpy(branch)))
 
         with no_grad(), watch(note), np.errstate(all="ignore"):  # a step may leave the domain, such as a logarithm's
@@ -239,5 +275,7 @@ def _is_same(mine: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
     return bool(mine[1] == other[1] and position == other_position and (words == other_words).all())
 
 
-def _unequal(a: Array, b: Array) -> int:
-    return int((a != b).sum()) if a.shape == b.shape else max(a.size, b.size)
+def _unequal(mine: Array, *theirs: Array) -> int:
+    if any(other.shape != mine.shape for other in theirs):
+        return mine.size
+    return int(np.any([other != mine for other in theirs], axis=0).sum())

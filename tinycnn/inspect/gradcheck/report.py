@@ -50,7 +50,7 @@ class Sweep(NamedTuple):
     errors: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class InputReport:
     """How the gradient of one input compares.
 
@@ -63,7 +63,8 @@ class InputReport:
     analytic, numeric
         (k,) what backward gave, and the difference quotient.
     lower, upper
-        (k,) the left and the right derivative at a kink, whichever is smaller first; NaN elsewhere.
+        (k,) at a kink, the range from the left to the right derivative; NaN elsewhere. Where several branches may
+        change, the sum of the ranges of all entries of the result, which is wider.
     tolerance
         (k,) the difference that rounding explains.
     steps
@@ -72,7 +73,7 @@ class InputReport:
         (k,) ``"right"``, ``"wrong"``, ``"on a kink"`` (and right: within the range of one-sided derivatives), ``"below
         noise"`` where rounding in the quotient is larger than both gradients, or ``"both zero"``.
     causes
-        Of what is wrong, the most telling first.
+        Of what is wrong: the first that fits; empty where all is right, or nothing known fits.
     sweep
         By step, where it was asked for.
     is_fast
@@ -199,7 +200,7 @@ class InputReport:
         return f"backward gives {self.analytic[i]:.6g}, the difference quotient {other}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GradcheckReport:
     """The result of `gradcheck`: true when every gradient holds, and a text that says what is wrong, where and why.
 

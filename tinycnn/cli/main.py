@@ -16,6 +16,7 @@ from tinycnn.cli.bench import bench
 from tinycnn.cli.evaluate import evaluate
 from tinycnn.cli.gradcheck import gradcheck
 from tinycnn.cli.info import info
+from tinycnn.cli.learn import learn
 from tinycnn.cli.predict import predict
 from tinycnn.cli.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, PIPE_CLOSED
 from tinycnn.cli.summary import summary
@@ -37,6 +38,7 @@ app = App(
 for command in (train, evaluate, predict, summary, gradcheck, info):
     app.command(command)
 app.command(bench)
+app.command(learn)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

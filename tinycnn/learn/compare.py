@@ -19,13 +19,13 @@ class Difference(NamedTuple):
         Its name.
     kind
         "missing", "none", "type", "shape" or "value".
-    index
+    place
         Of the first wrong entry, where it is a value.
     """
 
     result: str
     kind: str
-    index: tuple[int, ...] = ()
+    place: tuple[int, ...] = ()
 
 
 def difference(
@@ -38,6 +38,8 @@ def difference(
         if kinds[name] == "none" and right is not None:
             return Difference(name, "none")
         if isinstance(right, str) or right is None:
+            if kinds[name] not in ("text", "none"):
+                return Difference(name, "type")
             if got[name] != right:
                 return Difference(name, "value")
             continue
@@ -54,7 +56,7 @@ def _first_wrong(right: Array, mine: Array, tolerance: float) -> tuple[str, tupl
         return "shape", ()
     numbers, own = right.astype(np.float64), mine.astype(np.float64)
     finite = np.abs(numbers[np.isfinite(numbers)])
-    allowed = tolerance * (float(finite.max()) if finite.size else 1.0)
+    allowed = tolerance * (float(finite.max(initial=0.0)) or 1.0)
     with np.errstate(invalid="ignore"):
         same = (np.abs(numbers - own) <= allowed) | (numbers == own) | (np.isnan(numbers) & np.isnan(own))
     if same.all():

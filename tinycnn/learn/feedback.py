@@ -74,7 +74,7 @@ def judge(exercise: Exercise, cases: Sequence[Case], answers: Answers, language:
     lines = [words.say("fails", case=case.name, good=good, total=total), ""]
     lines += _case_lines(exercise, case, answer, fault, words)
     if misconception:
-        lines += ["", texts[f"misconceptions.{misconception}.what"], texts[f"misconceptions.{misconception}.where"]]
+        lines += ["", *(str(texts[f"misconceptions.{misconception}.{part}"]) for part in ("what", "where"))]
     if answer.printed.strip():
         lines += ["", words.say("printed", text=answer.printed.strip())]
     return Verdict(False, good, total, fault if isinstance(fault, str) else fault.kind, misconception, "\n".join(lines))
@@ -107,7 +107,8 @@ def _fault(exercise: Exercise, case: Case, answer: Answer) -> str | Difference |
 def _case_lines(exercise: Exercise, case: Case, answer: Answer, fault: str | Difference, words: Texts) -> list[str]:
     if isinstance(fault, str):
         values: Mapping[str, Any] = answer.raised or {"names": ", ".join(answer.damaged)}
-        told = words.say(f"case.{fault}", **{name: "?" if value is None else value for name, value in values.items()})
+        is_elsewhere = fault == "raised" and values["line"] is None
+        told = words.say("case.raised_elsewhere" if is_elsewhere else f"case.{fault}", **values)
         return [told, *_arguments(case)] if fault == "raised" else [told]
     right = exercise.expected(case)[fault.result]
     if fault.kind in ("missing", "none", "type"):
@@ -120,7 +121,7 @@ def _case_lines(exercise: Exercise, case: Case, answer: Answer, fault: str | Dif
     told = _value_line(fault, right, mine, words)
     layout = getattr(exercise.check, "layout", None)
     if layout is not None:
-        return [told, "", str(layout(case.arguments, fault.result, fault.index, right, mine))]
+        return [told, "", str(layout(case.arguments, fault.result, fault.place, right, mine))]
     results = [
         f"{words.say(title, name=fault.result)}\n{_shown(value)}"
         for title, value in (("expected", right), ("yours", mine))
@@ -129,8 +130,8 @@ def _case_lines(exercise: Exercise, case: Case, answer: Answer, fault: str | Dif
 
 
 def _value_line(fault: Difference, right: Any, mine: Any, words: Texts) -> str:
-    place = f"[{', '.join(map(str, fault.index))}]" if fault.index else ""
-    at = fault.index
+    place = f"[{', '.join(map(str, fault.place))}]" if fault.place else ""
+    at = fault.place
     expected, yours = (np.asarray(v)[at] if not isinstance(v, str) else v for v in (right, mine))
     return words.say("case.value", place=f"{fault.result}{place}", expected=_number(expected), yours=_number(yours))
 
@@ -155,9 +156,12 @@ def _shown(value: Any) -> str:
 
 
 def _misconception(exercise: Exercise, cases: Sequence[Case], answers: Answers) -> str | None:
-    """The wrong solution that gives the same as the learner's, call by call."""
+    """The wrong solution that gives the same as the learner's, call by call, where those are written."""
+    written = [k for k, answer in enumerate(answers.cases) if _fault(exercise, cases[k], answer) != "unwritten"]
+    if all(_fault(exercise, cases[k], answers.cases[k]) is None for k in written):
+        return None
     for name, theirs in _wrong_results(exercise, tuple(cases)).items():
-        if all(_same(a, b, exercise.tolerance) for a, b in zip(theirs, answers.cases, strict=True)):
+        if all(_same(theirs[k], answers.cases[k], exercise.tolerance) for k in written):
             return name
     return None
 

@@ -21,11 +21,12 @@ from tinycnn.arrays import Array
 from tinycnn.learn.case import Case
 from tinycnn.learn.closure import closure
 from tinycnn.learn.exercise import Exercise
+from tinycnn.learn.untrusted import settle
 
 WORKER = Path(__file__).with_name("worker.py")
 MEMORY = 4 * 1024**3
 FORBIDDEN = ("tinycnn", "torch", "tensorflow", "jax", "scipy", "cupy", "keras", "mxnet")
-START = 10.0
+START = 5.0
 """Seconds that loading NumPy and the file may take, beside the exercise's own."""
 
 Runner = Callable[[Sequence[str], Path, Path, Path, float], str]
@@ -104,7 +105,8 @@ def answers(exercise: Exercise, cases: Sequence[Case], file: Path, runner: Runne
         _write_job(job, exercise, cases)
         command = [sys.executable, "-I", str(WORKER), str(job), str(out), str(file.resolve())]
         ending = (runner or bounded)(command, job, out, file, exercise.seconds + START)
-        return _read(out, ending, exercise)
+        is_whole = settle(out, len(cases))
+        return _read(out, "crash" if ending == "done" and not is_whole else ending, exercise)
 
 
 def bounded(command: Sequence[str], job: Path, out: Path, file: Path, seconds: float) -> str:
@@ -169,20 +171,17 @@ def _call_source(exercise: Exercise) -> str:
 
 
 def _read(out: Path, ending: str, exercise: Exercise) -> Answers:
-    """Read what was handed back, of which nothing is believed to be well-formed."""
+    """Read what was handed back, once it is settled."""
     progress = out / "progress"
     running = len(progress.read_text(encoding="utf-8").split()) - 1 if progress.is_file() else 0
     if ending != "done":
         return Answers(ending, running=max(0, running))
-    try:
-        report = json.loads((out / "result.json").read_text(encoding="utf-8"))
-        with np.load(out / "results.npz", allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        found = tuple(_answer(number, row, arrays) for number, row in enumerate(report["cases"]))
-        used = () if exercise.allowed or exercise.needs else tuple(map(str, report["modules"]))
-        return Answers("done", report["load"], found, running, used)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Answers("crash", running=max(0, running))
+    report = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    with np.load(out / "results.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    found = tuple(_answer(number, row, arrays) for number, row in enumerate(report["cases"]))
+    used = () if exercise.allowed or exercise.needs else tuple(map(str, report["modules"]))
+    return Answers("done", report["load"], found, running, used)
 
 
 def _answer(number: int, row: dict[str, Any], arrays: dict[str, Array]) -> Answer:

@@ -67,9 +67,10 @@ def _load(file: Path, job: dict[str, Any]) -> tuple[ModuleType | None, dict[str,
     except (OSError, ValueError) as error:
         return None, {"kind": "unreadable", "message": str(error), "line": None, "text": ""}
     for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        within = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+        names = [within + alias.name for alias in node.names]
         for name in names:
             if _is_forbidden(name, job):
                 line = source.splitlines()[node.lineno - 1].strip()

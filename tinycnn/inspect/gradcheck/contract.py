@@ -52,14 +52,14 @@ def run(replay: Replay, names: Sequence[str], seed: int) -> Run:
     ]
     if changed:
         return Run(upstream, gradients, tuple(changed), False)
-    first, second = replay.point().values, replay.point().values
-    if not np.array_equal(first, second, equal_nan=True):
+    once, again = replay.point().values, replay.point().values
+    if not np.array_equal(once, again, equal_nan=True):
         told = (
             "the function gave another result for the same inputs: does it count its calls, keep something of the last "
             "one, or draw random numbers from elsewhere than tinycnn, np.random or random?"
         )
         return Run(upstream, gradients, (told,), False)
-    if not np.allclose(replay.recorded_values(), first, 1e-9, 1e-12 * float(np.abs(first).max())):
+    if not np.allclose(replay.recorded_values(), once, 1e-9, 1e-12 * float(np.abs(once).max())):
         told = "the function gives another result under no_grad(), where difference quotients are taken"
         return Run(upstream, gradients, (told,), False)
     summed = replay.backward(upstream, lambda function: _supervise(function, faults))

@@ -130,9 +130,9 @@ def shifted(e: Evidence) -> Cause | None:
     for offsets in _offsets(mine.shape):
         here = tuple(slice(max(0, by), size + min(0, by)) for by, size in zip(offsets, mine.shape, strict=True))
         there = tuple(slice(max(0, -by), size + min(0, -by)) for by, size in zip(offsets, mine.shape, strict=True))
-        closeness = {"rtol": LIKENESS, "atol": LIKENESS * float(np.abs(right).max())}
-        is_moved = np.any(mine[here]) and np.allclose(mine[here], right[there], **closeness)
-        if is_moved and not np.allclose(mine[here], right[here], **closeness):
+        allowed = LIKENESS * float(np.abs(right).max())
+        is_moved = np.any(mine[here]) and np.allclose(mine[here], right[there], LIKENESS, allowed)
+        if is_moved and not np.allclose(mine[here], right[here], LIKENESS, allowed):
             told = " and ".join(f"by {by} along axis {axis}" for axis, by in enumerate(offsets) if by)
             return Cause("shifted", f"the right numbers, moved {told}: check where the padding is put on and cut off")
     return None

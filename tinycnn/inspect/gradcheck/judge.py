@@ -142,7 +142,8 @@ class Judge:
         self, moves: Sequence[Moves], analytic: Array, base: Point, keep_parts: bool, rounding: float = 0.0
     ) -> tuple[list[Slope], Array, Array]:
         """Slopes, verdicts and tolerances; what seems wrong is looked at twice."""
-        upstream, slopes = self.upstream.reshape(-1), []
+        upstream = self.upstream.reshape(-1)
+        slopes: list[Slope] = []
         finite = np.abs(analytic[np.isfinite(analytic)])
         floor = NOISE_FACTOR * self._eps * float(finite.max()) if finite.size else 0.0  # backward rounds too
         for usual, closer in moves:

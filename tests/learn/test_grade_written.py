@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,11 +12,12 @@ from cyclopts import App
 from tests.browsers import browser
 from tests.inspect.test_gradcheck_page_in_browser import faults
 from tests.learn.test_grade import ALL, FIRST, hand_in
-from tinycnn.cli import learn_grade
 from tinycnn.cli.main import app as main_app
 from tinycnn.learn import dev
 from tinycnn.learn import grade as grading
 from tinycnn.learn.grade import grade
+
+commands = import_module("tinycnn.cli.learn.grade")  # the package has a function of that name
 
 __all__ = ["browser"]  # the fixture
 
@@ -155,7 +157,7 @@ def test_page_names_stay_in_their_folder_and_apart():
 def run(capsys):
     app = App(result_action="return_value", default_parameter=main_app.default_parameter)
     for name in ("grade", "export_nbgrader", "export_gradescope", "dev_check"):
-        app.command(getattr(learn_grade, name))
+        app.command(getattr(commands, name))
 
     def called(*words):
         status = app([str(word) for word in words], exit_on_error=False, print_error=False)

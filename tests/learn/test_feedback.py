@@ -1,5 +1,6 @@
 """What a learner is told of bad code: one message, at their own line, whatever they wrote."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +171,16 @@ def test_each_misconception_is_named_in_the_learner_s_language(one):
         verdict = dev.verdict_on(one, mutant.source(one.solution))
         assert verdict.misconception == mutant.name
     assert "모두" in Texts(dev.WORDS, "ko").say("passed", total=len(cases))
+
+
+def test_a_file_that_is_saved_twice_in_a_moment_is_read_anew(one, tmp_path):
+    # Python keeps compiled files by their size and the second they were saved in: these two have both in common.
+    file, told = tmp_path / "01_correlate.py", []
+    for text in (one.solution, one.solution.replace("np.sum(", "np.max("), one.solution):
+        file.write_text(text)
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        told.append(judge(one, one.cases(0), answers(one, one.cases(0), file), "en").passed)
+    assert told == [True, False, True]
 
 
 def test_hidden_cases_differ_and_the_same_seed_gives_the_same(one):

@@ -7,6 +7,7 @@ from tinycnn.learn.case import Case
 FUNCTIONS = ("conv2d",)
 EARLIER = ("01_cross_correlation", "03_padding", "07_convolution_backward")
 NEEDS = ("numba",)
+SECONDS = 20  # it is compiled first, perhaps on a busy machine
 OUTSIDE, BESIDE = 1e6, 256  # what lies before and behind the image, and how far
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ MEMORY = 4 * 1024**3
 FORBIDDEN = ("tinycnn", "torch", "tensorflow", "jax", "scipy", "cupy", "keras", "mxnet")
 START = 5.0
 """Seconds that loading NumPy and the file may take, beside the exercise's own."""
+
+LOOK = 0.05
+"""Seconds between two looks at whether a process has ended."""
 
 Runner = Callable[[Sequence[str], Path, Path, Path, float], str]
 """Runs a command on (job folder, output folder, the learner's file, seconds): "done", "time" or "crash"."""
@@ -111,18 +115,22 @@ def answers(exercise: Exercise, cases: Sequence[Case], file: Path, runner: Runne
 
 def bounded(command: Sequence[str], job: Path, out: Path, file: Path, seconds: float) -> str:
     """Run a command in a group of its own, which is killed as a whole when its time is over."""
+    return watched(command, seconds, lambda: None)
+
+
+def watched(command: Sequence[str], seconds: float, look: Callable[[], None]) -> str:
+    """As `bounded`; ``look`` is called all the while, and may raise to give it up."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    nowhere, end = subprocess.DEVNULL, time.monotonic() + seconds
     with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=environment,
+        command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True, env=environment
     ) as process:
         try:
-            return "done" if process.wait(seconds) == 0 else "crash"
-        except subprocess.TimeoutExpired:
+            while time.monotonic() < end:
+                try:
+                    return "done" if process.wait(LOOK) == 0 else "crash"
+                except subprocess.TimeoutExpired:
+                    look()
             return "time"
         finally:
             _kill_group(process.pid)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from tinycnn.learn import screens
 from tinycnn.learn.desk import LACKING, MISSING, PASSED, UNTOUCHED, Desk
 from tinycnn.learn.exercise import Exercise, exercise, exercises
 from tinycnn.learn.feedback import Verdict
-from tinycnn.learn.process import Runner
+from tinycnn.learn.process import Runner, watched
 from tinycnn.learn.screens import GOOD, QUIET, WARNING
 from tinycnn.learn.terminal import END, Keys, Page
 
@@ -44,26 +40,11 @@ def runner(is_over: Callable[[], bool]) -> Runner:
         When it was.
     """
 
-    def run(command: Sequence[str], job: Path, out: Path, file: Path, seconds: float) -> str:
-        end = time.monotonic() + seconds
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-        nowhere = subprocess.DEVNULL
-        with subprocess.Popen(
-            command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True, env=environment
-        ) as process:
-            try:
-                while time.monotonic() < end:
-                    try:
-                        return "done" if process.wait(0.05) == 0 else "crash"
-                    except subprocess.TimeoutExpired:
-                        if is_over():
-                            raise AbandonedError from None
-                return "time"
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+    def look() -> None:
+        if is_over():
+            raise AbandonedError
 
-    return run
+    return lambda command, job, out, file, seconds: watched(command, seconds, look)
 
 
 class Watch:

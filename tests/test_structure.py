@@ -31,7 +31,7 @@ CORE = (
     "storage",
     "tensor",
 )
-CORE += ("threads", "wording", "data")  # data knows arrays, never Tensor, and so stands below all that trains
+CORE += ("texts", "threads", "wording", "data")  # data knows arrays, never Tensor, and so stands below all that trains
 CHAIN = ("functional", "nn", "models", "training", "cli")  # each may import those before it, none after
 KERNELS_MAY_IMPORT = ("tinycnn.arrays", "tinycnn.geometry", "tinycnn.gpu", "tinycnn.storage", "tinycnn.wording")
 KERNELS_MAY_IMPORT += ("tinycnn.kernels",)

@@ -8,7 +8,7 @@ from tests.oracles import REQUIRED
 from tinycnn.learn import dev
 from tinycnn.learn.exercise import exercise, exercises
 from tinycnn.learn.feedback import WORDS
-from tinycnn.learn.texts import LANGUAGES, missing
+from tinycnn.texts import LANGUAGES, missing
 
 ALL = exercises()
 

@@ -12,7 +12,7 @@ from tinycnn.learn.closure import closure
 from tinycnn.learn.exercise import Exercise
 from tinycnn.learn.feedback import judge
 from tinycnn.learn.process import answers
-from tinycnn.learn.texts import Texts, missing
+from tinycnn.texts import Texts, missing
 
 SOURCE = '''"""Task."""
 

@@ -1,16 +1,19 @@
-"""Looking inside: gradient check, summary of a model, its convolutions, what its layers make of an image."""
+"""Looking inside: gradient check, trace of every step, summary of a model, its convolutions, its feature maps."""
 
 from tinycnn.inspect.activations import feature_maps
 from tinycnn.inspect.convolutions import ModelConvolution, convolutions
 from tinycnn.inspect.gradcheck import GradcheckReport, gradcheck
 from tinycnn.inspect.summary import Summary, summary
+from tinycnn.inspect.trace import Trace, trace
 
 __all__ = [
     "GradcheckReport",
     "ModelConvolution",
     "Summary",
+    "Trace",
     "convolutions",
     "feature_maps",
     "gradcheck",
     "summary",
+    "trace",
 ]

@@ -13,8 +13,8 @@ from tinycnn.learn.dev import absent
 from tinycnn.learn.exercise import Exercise, exercise, exercises
 from tinycnn.learn.feedback import WORDS, Verdict, judge
 from tinycnn.learn.process import Runner, answers
-from tinycnn.learn.texts import FALLBACK, LANGUAGES, Texts
 from tinycnn.storage import write_text
+from tinycnn.texts import FALLBACK, LANGUAGES, Texts
 
 STATE = "tinycnn-progress.txt"
 SEED = 0

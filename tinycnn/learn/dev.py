@@ -14,7 +14,7 @@ from tinycnn.learn import markers
 from tinycnn.learn.exercise import Exercise, exercise, exercises
 from tinycnn.learn.feedback import WORDS, Verdict, judge
 from tinycnn.learn.process import answers
-from tinycnn.learn.texts import FALLBACK, LANGUAGES, missing
+from tinycnn.texts import FALLBACK, LANGUAGES, missing
 
 HINTS = 3
 FEWEST_MUTANTS = 4

@@ -15,7 +15,7 @@ import tinycnn.tutorials
 from tinycnn.choices import look_up
 from tinycnn.learn import markers
 from tinycnn.learn.case import Case, Mutant
-from tinycnn.learn.texts import Texts
+from tinycnn.texts import Texts
 
 FOLDER = Path(tinycnn.tutorials.__file__ or "").parent / "exercises"
 HIDDEN = 0x5EED

@@ -15,7 +15,7 @@ from tinycnn.learn.case import Case
 from tinycnn.learn.compare import Difference, difference
 from tinycnn.learn.exercise import Exercise
 from tinycnn.learn.process import Answer, Answers
-from tinycnn.learn.texts import Texts
+from tinycnn.texts import Texts
 
 WORDS = Path(__file__).with_name("words")
 SHOWN = 200

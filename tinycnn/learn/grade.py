@@ -22,10 +22,10 @@ from tinycnn.learn.feedback import WORDS, Verdict, judge
 from tinycnn.learn.handed_in import HandedIn, collect
 from tinycnn.learn.process import Answers
 from tinycnn.learn.sandboxed import UNCONTAINED, Uncontained
-from tinycnn.learn.texts import Texts
 from tinycnn.learn.untrusted import printable
 from tinycnn.optional import require
 from tinycnn.storage import PARTIAL, write_text
+from tinycnn.texts import Texts
 from tinycnn.version import __version__
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")

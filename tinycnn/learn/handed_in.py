@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinycnn.learn.exercise import Exercise
-from tinycnn.learn.texts import Texts
 from tinycnn.learn.untrusted import Unfit, plain_bytes, printable
+from tinycnn.texts import Texts
 
 MOST_BYTES = 2**18
 """Of a file."""

@@ -8,7 +8,7 @@ from tinycnn.cli.status import DONE
 from tinycnn.learn.desk import Desk
 from tinycnn.learn.exercise import exercises
 from tinycnn.learn.terminal import Page
-from tinycnn.learn.texts import FALLBACK
+from tinycnn.texts import FALLBACK
 
 
 def init(folder: Place, *, language: str = FALLBACK) -> int:

@@ -1,0 +1,176 @@
+"""Trace: the versioned record of what was stepped through, and the forms in which it is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.inspect.trace.lesson import Lesson, Phase
+from tinycnn.inspect.trace.recorder import LIMIT, Recorder
+from tinycnn.storage import write_text
+from tinycnn.version import __version__
+
+FORMAT, VERSION = "tinycnn-trace", 1
+
+TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
+"""How far a backend may be from the loops, of the largest entry."""
+
+
+class TooLargeError(ValueError):
+    """What is to be stepped through takes more steps than a page holds."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What was done, step by step.
+
+    Attributes
+    ----------
+    record
+        As the JSON schema has it (docs/trace.schema.json).
+    """
+
+    record: dict[str, Any]
+
+    @property
+    def operations(self) -> list[dict[str, Any]]:
+        """Those that were stepped through, in the order of the forward pass."""
+        return list(self.record["operations"])
+
+    def __len__(self) -> int:
+        return sum(len(phase["steps"]) for operation in self.operations for phase in operation["phases"])
+
+    def __repr__(self) -> str:
+        return f"Trace of {self.record['title']}: {len(self):,} steps"
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The record as JSON, also written to a file where one is named."""
+        text = json.dumps(self.record, allow_nan=False, separators=(",", ":"))
+        if path is not None:
+            write_text(Path(path), text)
+        return text
+
+    @classmethod
+    def from_json(cls, text: str) -> Trace:
+        """Read a record.
+
+        Raises
+        ------
+        ValueError
+            When it is none, or of a later version.
+        """
+        try:
+            record = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"this is no trace, as it is no JSON: {error}") from error
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise ValueError(f'this is no trace: "format" should be "{FORMAT}"')
+        if record.get("version") != VERSION:
+            raise ValueError(
+                f"this trace is of version {record.get('version')}, and tinycnn {__version__} reads version {VERSION}: "
+                "record it anew"
+            )
+        return cls(record)
+
+
+def made_record(title: str, operations: list[dict[str, Any]], graph: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A record of these operations."""
+    made_by = {"tinycnn": __version__, "numpy": np.__version__}
+    head = {"format": FORMAT, "version": VERSION, "title": title, "made_by": made_by}
+    return {**head, "operations": operations, "graph": graph}
+
+
+def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
+    """Run the loops of a lesson on recording arrays and hold what they give against the backends.
+
+    Returns
+    -------
+    dict
+        The operation, as a record has it.
+
+    Raises
+    ------
+    TooLargeError
+        When there are more steps than ``limit``.
+    AssertionError
+        When a backend gives something else: then the engine is wrong, or the loops are.
+    """
+    size = sum(phase.size for phase in lesson.phases)
+    if size > limit:
+        raise TooLargeError(f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown")
+    tensors: dict[str, dict[str, Any]] = {}
+    phases, agrees = [], []
+    for phase in lesson.phases:
+        recorder = Recorder()
+        result = recorder.run(phase.function, **phase.arguments)
+        if recorder.raised is not None:
+            raise recorder.raised
+        agrees += list(_compared(lesson, phase, result))
+        for name, array in recorder.arrays.items():
+            tensors.setdefault(name, _tensor(lesson, name, array))
+        phases.append(_phase(phase, recorder))
+    for name, array in lesson.companions.items():
+        tensors.setdefault(name, _tensor(lesson, name, array))
+    return {
+        "operation": lesson.operation,
+        "parameters": dict(lesson.parameters),
+        "agrees": agrees,
+        "tensors": tensors,
+        "phases": phases,
+    }
+
+
+def _tensor(lesson: Lesson, name: str, array: Array) -> dict[str, Any]:
+    return {
+        "shape": list(array.shape),
+        "axes": lesson.axes.get(name, ""),
+        "role": lesson.roles.get(name, "scratch"),
+        "values": [_number(value) for value in array.ravel().tolist()],
+    }
+
+
+def _phase(phase: Phase, recorder: Recorder) -> dict[str, Any]:
+    inside = range(recorder.first_line, recorder.first_line + len(recorder.source))
+    steps = [step.as_dict() for step in recorder.steps]
+    for step in steps:
+        for access in (*step["reads"], *step["writes"]):
+            access[2] = _number(access[2])
+        step["products"] = [_number(value) for value in step["products"]]
+    return {
+        "name": phase.name,
+        "function": f"{phase.function.__module__.removeprefix('tinycnn.')}.{phase.function.__name__}",
+        "source": recorder.source,
+        "first_line": recorder.first_line,
+        "expressions": {str(line): text for line, text in recorder.expressions.items() if line in inside},
+        "result": phase.result,
+        "stops": list(phase.stops),
+        "views": [view.as_dict() for view in phase.views],
+        "steps": steps,
+    }
+
+
+def _compared(lesson: Lesson, phase: Phase, result: Array) -> Iterator[dict[str, Any]]:
+    for backend, expected in phase.expected.items():
+        difference = float(np.max(np.abs(result - expected), initial=0.0))
+        scale = max(1.0, float(np.max(np.abs(result), initial=0.0)))
+        if not difference <= TOLERANCE[str(expected.dtype)] * scale:
+            raise AssertionError(
+                f"{lesson.operation}, {phase.name}: {backend} differs from the loops by {difference:g}; "
+                "one of them is wrong: please report it"
+            )
+        yield {"backend": backend, "phase": phase.name, "largest_difference": difference}
+
+
+def _number(value: float) -> float | int | str:
+    """A number as JSON can have it: whole ones without a point, what is not finite in words."""
+    if isinstance(value, bool):
+        return int(value)
+    if value != value or value in (float("inf"), float("-inf")):
+        return {float("inf"): "inf", float("-inf"): "-inf"}.get(value, "nan")
+    return int(value) if value == int(value) and abs(value) < 2**53 else value

@@ -13,6 +13,7 @@ from tinycnn.function import no_grad  # noqa: E402
 from tinycnn.functional.shape import cat  # noqa: E402
 from tinycnn.gpu import allow_tf32  # noqa: E402
 from tinycnn.inspect.gradcheck import gradcheck  # noqa: E402
+from tinycnn.inspect.trace import trace  # noqa: E402
 from tinycnn.random import manual_seed  # noqa: E402
 from tinycnn.tensor import Tensor  # noqa: E402
 from tinycnn.threads import set_num_threads  # noqa: E402
@@ -37,6 +38,7 @@ __all__ = [
     "no_grad",
     "optim",
     "set_num_threads",
+    "trace",
     "training",
     "use_algorithm",
     "use_backend",

@@ -1,6 +1,6 @@
 """Convolution as it is defined, a thread (or a block) a number.
 
-Plain twin: `tinycnn.kernels.numpy.conv_direct`; the definition in seven loops is `tinycnn.kernels.numpy.conv_loops`.
+Plain twin: `tinycnn.kernels.numpy.conv_direct`; the definition in seven loops is `tinycnn.kernels.loops.convolution`.
 """
 
 from __future__ import annotations

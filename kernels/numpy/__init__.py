@@ -1,13 +1,13 @@
 """The reference kernels in NumPy: complete, and written to be read.
 
-Convolution has a module per algorithm, each with forward, backward_input and backward_weight. `conv_loops` is the
-definition in seven loops, the ground truth of the tests.
+Convolution has a module per algorithm, each with forward, backward_input and backward_weight. Its definition in seven
+loops, the ground truth of the tests, is `tinycnn.kernels.loops.convolution`.
 """
 
 from functools import partial
 
 from tinycnn.kernels.choice import choose
-from tinycnn.kernels.numpy import conv_direct, conv_fft, conv_im2col, conv_loops, conv_winograd
+from tinycnn.kernels.numpy import conv_direct, conv_fft, conv_im2col, conv_winograd
 from tinycnn.kernels.numpy.activation import (
     leaky_relu_backward,
     leaky_relu_forward,
@@ -71,7 +71,6 @@ __all__ = [
     "conv_direct",
     "conv_fft",
     "conv_im2col",
-    "conv_loops",
     "conv_winograd",
     "cross_entropy_backward",
     "cross_entropy_forward",

@@ -14,8 +14,9 @@ from tests.learn import small
 from tinycnn.cli.learn import place
 from tinycnn.cli.main import app
 from tinycnn.learn import desk as desks
+from tinycnn.learn import exercise as exercise_module
 from tinycnn.learn.desk import STATE
-from tinycnn.learn.exercise import exercise, exercises
+from tinycnn.learn.exercise import FOLDER, exercise, exercises
 
 LIMIT = 80
 
@@ -127,6 +128,60 @@ def test_the_list(command, mine):
     assert outcome.json["passed"] == 1
     assert outcome.json["current"] == "01_double"
     assert [row["state"] for row in outcome.json["exercises"]] == ["passed", "started", "untouched"]
+
+
+@pytest.fixture
+def real(command, monkeypatch):
+    """A folder of the real exercises, in which the commands are run, with the first one solved wrongly."""
+    monkeypatch.setattr(exercise_module, "FOLDER", FOLDER)
+    exercises.cache_clear()
+    assert command("learn", "init", "real").status == 0
+    monkeypatch.chdir("real")
+    text = exercise("1").solution.replace("x[p + r, q + s]", "x[p + r, s]")
+    Path("01_cross_correlation.py").write_text(text)
+    return Path.cwd()
+
+
+def test_step_writes_a_page_and_says_what_differs_first(command, real):
+    outcome = command("learn", "step", "--json")
+    assert outcome.status == 1
+    assert "y[0, 1] must be 42, yours is 21.\nIt is made of: x[0, 0], x[0, 1]" in outcome.out
+    assert "The page with every step: 01_cross_correlation-step.html" in outcome.out
+    found = outcome.json
+    assert found["message"] in outcome.out
+    assert {key: found[key] for key in ("exercise", "case", "right", "steps", "page")} == {
+        "exercise": "01_cross_correlation",
+        "case": "three windows in a row",
+        "right": False,
+        "steps": 6,
+        "page": str(real / "01_cross_correlation-step.html"),
+    }
+    assert "three windows in a row" in (real / "01_cross_correlation-step.html").read_text(encoding="utf-8")
+
+
+def test_step_takes_a_name_a_case_a_file_and_a_language(command, real):
+    outcome = command("learn", "step", "1", "--case", "1", "--html", "page.html", "--language", "ko")
+    assert outcome.status == 0
+    assert "결과가 맞고" in outcome.out
+    assert 'lang="ko"' in (real / "page.html").read_text(encoding="utf-8")
+    assert not (real / "01_cross_correlation-step.html").exists()
+
+
+def test_step_says_why_there_is_nothing_to_step_through(command, real):
+    outcome = command("learn", "step", "2", "--json")
+    assert outcome.status == 0
+    assert "takes single numbers and no array" in outcome.out
+    assert outcome.json["page"] is None
+    assert "Not written yet" in command("learn", "step", "3").out
+
+
+def test_step_refuses_what_is_not_there(command, refused, real):
+    assert "has the cases 1 to 10, got 11" in refused("learn", "step", "1", "--case", "11")
+    assert "expected a whole number such as 12, got 'two'" in refused("learn", "step", "--case", "two")
+    assert "there is no exercise 23" in refused("learn", "step", "23")
+    assert "nowhere/page.html" in refused("learn", "step", "1", "--html", "nowhere/page.html")
+    Path("01_cross_correlation.py").unlink()
+    assert "01_cross_correlation.py is not here" in command("learn", "step", "1").out
 
 
 def test_reset_keeps_the_old_text(command, mine):

@@ -14,7 +14,7 @@ import tinycnn.functional as F
 from tests.backends import assert_gradients_hold, every_algorithm, run, to_backend
 from tests.cases import LAYOUTS, ConvCase, conv_cases, examples, laid_out, normal
 from tests.numeric import assert_close
-from tinycnn.kernels.numpy import conv_loops
+from tinycnn.kernels.loops import convolution as conv_loops
 
 EVERYDAY = ConvCase(2, 4, 6, 1, 9, 7, 3, 3, (1, 1), (1, 1, 1, 1), (1, 1), "contiguous", 5)
 STRIDED = ConvCase(2, 4, 6, 2, 9, 12, 3, 2, (2, 3), (1, 0, 2, 1), (1, 2), "contiguous", 6)

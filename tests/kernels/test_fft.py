@@ -7,7 +7,8 @@ from hypothesis import given
 from tests.cases import ConvCase, conv_cases, examples, normal
 from tests.numeric import assert_close, inner
 from tinycnn.geometry import Axis, ConvGeometry, conv_geometry
-from tinycnn.kernels.numpy import conv_fft, conv_im2col, conv_loops
+from tinycnn.kernels.loops import convolution as conv_loops
+from tinycnn.kernels.numpy import conv_fft, conv_im2col
 
 
 def all_passes(module, x, weight, grad, geometry):

@@ -7,7 +7,8 @@ from hypothesis import given
 from tests.cases import conv_cases, examples, normal
 from tests.numeric import assert_close, inner
 from tinycnn.geometry import conv_geometry
-from tinycnn.kernels.numpy import conv_direct, conv_im2col, conv_loops, optimizer
+from tinycnn.kernels.loops import convolution as conv_loops
+from tinycnn.kernels.numpy import conv_direct, conv_im2col, optimizer
 
 CONVOLUTIONS = pytest.mark.parametrize("module", [conv_direct, conv_im2col], ids=["direct", "im2col"])
 

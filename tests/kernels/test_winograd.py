@@ -12,7 +12,8 @@ import tinycnn.functional as F
 from tests.cases import ConvCase, examples, layouts, normal, seeds
 from tests.numeric import assert_close, inner
 from tinycnn.geometry import Axis, ConvGeometry, conv_geometry
-from tinycnn.kernels.numpy import choose_convolution, conv_im2col, conv_loops, conv_winograd, winograd_transform
+from tinycnn.kernels.loops import convolution as conv_loops
+from tinycnn.kernels.numpy import choose_convolution, conv_im2col, conv_winograd, winograd_transform
 from tinycnn.kernels.numpy.winograd_transform import TILINGS, Tiling, refusal, tiling, transform
 
 EVERY_TILING = pytest.mark.parametrize("t", TILINGS, ids=[f"F({t.m}, {t.r})" for t in TILINGS])

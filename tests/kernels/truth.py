@@ -19,7 +19,8 @@ from tests.cases import laid_out, seeds
 from tests.kernels.test_fft import bounds as fft_bounds
 from tinycnn.backend import convolution, load_kernels
 from tinycnn.geometry import Axis, ConvGeometry
-from tinycnn.kernels.numpy import conv_im2col, conv_loops
+from tinycnn.kernels.loops import convolution as conv_loops
+from tinycnn.kernels.numpy import conv_im2col
 from tinycnn.kernels.numpy.winograd_transform import refusal, tiling
 
 Array = np.ndarray

@@ -63,7 +63,7 @@ def judge(exercise: Exercise, cases: Sequence[Case], answers: Answers, language:
     whole = _whole_file(answers, words, exercise, cases)
     if whole is not None:
         return Verdict(False, 0, total, whole[0], None, whole[1])
-    faults = [_fault(exercise, case, answer) for case, answer in zip(cases, answers.cases, strict=True)]
+    faults = [fault_of(exercise, case, answer) for case, answer in zip(cases, answers.cases, strict=True)]
     good = sum(fault is None for fault in faults)
     if good == total:
         return Verdict(True, total, total, "", None, words.say("passed", total=total))
@@ -96,7 +96,8 @@ def _whole_file(answers: Answers, words: Texts, exercise: Exercise, cases: Seque
     return None
 
 
-def _fault(exercise: Exercise, case: Case, answer: Answer) -> str | Difference | None:
+def fault_of(exercise: Exercise, case: Case, answer: Answer) -> str | Difference | None:
+    """What is wrong with an answer, in a word or as a difference; None where it is right."""
     if answer.raised is not None:
         return "unwritten" if answer.raised["type"] == "NotImplementedError" else "raised"
     if answer.damaged:
@@ -157,8 +158,8 @@ def _shown(value: Any) -> str:
 
 def _misconception(exercise: Exercise, cases: Sequence[Case], answers: Answers) -> str | None:
     """The wrong solution that gives the same as the learner's, call by call, where those are written."""
-    written = [k for k, answer in enumerate(answers.cases) if _fault(exercise, cases[k], answer) != "unwritten"]
-    if all(_fault(exercise, cases[k], answers.cases[k]) is None for k in written):
+    written = [k for k, answer in enumerate(answers.cases) if fault_of(exercise, cases[k], answer) != "unwritten"]
+    if all(fault_of(exercise, cases[k], answers.cases[k]) is None for k in written):
         return None
     for name, theirs in _wrong_results(exercise, tuple(cases)).items():
         if all(_same(theirs[k], answers.cases[k], exercise.tolerance) for k in written):

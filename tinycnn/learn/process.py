@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -22,9 +23,13 @@ from tinycnn.arrays import Array
 from tinycnn.learn.case import Case
 from tinycnn.learn.closure import closure
 from tinycnn.learn.exercise import Exercise
-from tinycnn.learn.untrusted import settle
+from tinycnn.learn.untrusted import Unfit, plain_bytes, settle
+from tinycnn.learn.untrusted_steps import LIMIT, MOST, STEPS, checked_steps
 
 WORKER = Path(__file__).with_name("worker.py")
+RECORDER = Path(tinycnn.__file__ or "").parent / "inspect" / "trace"
+"""The folder of what records steps, which a worker loads without the library around it."""
+
 MEMORY = 4 * 1024**3
 FORBIDDEN = ("tinycnn", "torch", "tensorflow", "jax", "scipy", "cupy", "keras", "mxnet")
 START = 5.0
@@ -102,15 +107,42 @@ def answers(exercise: Exercise, cases: Sequence[Case], file: Path, runner: Runne
     runner
         How the process is run; by default with bounds on time and memory alone.
     """
+    return _run(exercise, cases, file, runner)[0]
+
+
+def stepped(
+    exercise: Exercise, case: Case, file: Path, runner: Runner | None = None
+) -> tuple[Answers, dict[str, Any] | None]:
+    """Run the learner's file on one case with arrays that record; the answers, and the steps if there are any.
+
+    Parameters
+    ----------
+    exercise, case, file, runner
+        As for `answers`.
+    """
+    found, data = _run(exercise, [case], file, runner, steps=LIMIT)
+    try:
+        return found, checked_steps(data) if found.ending == "done" and data else None
+    except Unfit:
+        return found, None
+
+
+def _run(
+    exercise: Exercise, cases: Sequence[Case], file: Path, runner: Runner | None, steps: int = 0
+) -> tuple[Answers, bytes]:
+    """The answers, and the bytes of the steps as they were handed back."""
     with tempfile.TemporaryDirectory(prefix="tinycnn-learn-") as folder:
         job, out = Path(folder) / "job", Path(folder) / "out"
         for made in (job, out):
             made.mkdir()
-        _write_job(job, exercise, cases)
+        _write_job(job, exercise, cases, steps)
         command = [sys.executable, "-I", str(WORKER), str(job), str(out), str(file.resolve())]
         ending = (runner or bounded)(command, job, out, file, exercise.seconds + START)
+        data = b""
+        with contextlib.suppress(OSError, Unfit):
+            data = plain_bytes(out / STEPS, MOST)
         is_whole = settle(out, len(cases))
-        return _read(out, "crash" if ending == "done" and not is_whole else ending, exercise)
+        return _read(out, "crash" if ending == "done" and not is_whole else ending, exercise), data
 
 
 def bounded(command: Sequence[str], job: Path, out: Path, file: Path, seconds: float) -> str:
@@ -143,7 +175,7 @@ def _kill_group(group: int) -> None:
         return
 
 
-def _write_job(folder: Path, exercise: Exercise, cases: Sequence[Case]) -> None:
+def _write_job(folder: Path, exercise: Exercise, cases: Sequence[Case], steps: int = 0) -> None:
     arrays: dict[str, Array] = {}
     rows = []
     for number, case in enumerate(cases):
@@ -162,6 +194,8 @@ def _write_job(folder: Path, exercise: Exercise, cases: Sequence[Case]) -> None:
         "allowed": list(exercise.allowed),
         "forbidden": list(FORBIDDEN),
         "memory": MEMORY,
+        "steps": steps,
+        "recorder": str(RECORDER),
         "path": [str(Path(place).parent) for place in tinycnn.__path__] if exercise.allowed or exercise.needs else [],
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")

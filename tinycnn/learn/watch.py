@@ -15,6 +15,7 @@ from tinycnn.learn.exercise import Exercise, exercise, exercises
 from tinycnn.learn.feedback import Verdict
 from tinycnn.learn.process import Runner, watched
 from tinycnn.learn.screens import GOOD, QUIET, WARNING
+from tinycnn.learn.step import step_page
 from tinycnn.learn.terminal import END, Keys, Page
 
 POLL = 0.3
@@ -72,6 +73,7 @@ class Watch:
         self.commands = {
             "n": self.next,
             "h": self.hint,
+            "s": self.step,
             "l": self.choose,
             "c": self.check_all,
             "x": self.reset,
@@ -145,6 +147,22 @@ class Watch:
     def hint(self) -> None:
         """Show one hint more."""
         self.shown_hints = self.desk.next_hint(self.one)
+
+    def step(self) -> None:
+        """Write the page that steps through the learner's function."""
+        one, now = self.one, self.desk.checksum(self.one)
+        try:
+            found, path = step_page(self.desk, one, runner=self.runner(one, now))
+        except AbandonedError:
+            self.keys.wait(0)
+            self.said = [self.desk.words["watch.stopped"]]
+            return
+        except OSError as error:
+            self.said = [self.desk.words.say("step.unwritten", file=error.filename, reason=error.strerror)]
+            return
+        self.said = [found.message]
+        if path is not None:
+            self.said.append(self.desk.words.say("step.page", file=screens.shown(path)))
 
     def reset(self) -> None:
         """Write the file as it was at first, after a question where there is something in it."""

@@ -4,13 +4,16 @@ It runs by itself, on the standard library and NumPy, so that nothing of the lib
 did not load. What it hands back are arrays and words, never objects: whoever reads them need not trust them.
 
 JOB holds ``job.json`` and ``arguments.npz``; OUT receives ``result.json`` and ``results.npz``, and a line in
-``progress`` before each call, by which a call that never ends is known.
+``progress`` before each call, by which a call that never ends is known. Where the job asks for steps, the first call
+runs on arrays that record, and OUT receives ``steps.json`` too.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import functools
+import importlib
 import importlib.util
 import io
 import json
@@ -43,10 +46,14 @@ def main(job_folder: Path, out: Path, file: Path) -> None:
     if module is not None:
         namespace: dict[str, Any] = {"np": np}
         exec(compile(job["call"], "call", "exec"), namespace)
+        stepping = _Stepping(module, job) if job["steps"] else None
         for number, case in enumerate(job["cases"]):
             with (out / "progress").open("a") as progress:
                 progress.write(f"{number}\n")
-            report["cases"].append(_run(namespace["call"], module, file, number, case, arrays, results))
+            told = _run(namespace["call"], stepping or module, file, number, case, arrays, results)
+            report["cases"].append(told)
+        if stepping is not None and stepping.recorder is not None:
+            (out / "steps.json").write_text(json.dumps(stepping.told(results)), encoding="utf-8")
     report["modules"] = sorted(name for name in sys.modules if name.partition(".")[0] == "tinycnn")
     np.savez(out / "results.npz", **results)
     (out / "result.json").write_text(json.dumps(report), encoding="utf-8")
@@ -103,8 +110,83 @@ def _is_forbidden(name: str, job: dict[str, Any]) -> bool:
     return bool(prefixes & set(job["forbidden"])) and not prefixes & set(job["allowed"])
 
 
+class _Stepping:
+    """The learner's module, of which the first function that is called runs on arrays that record."""
+
+    def __init__(self, module: ModuleType, job: dict[str, Any]):
+        # A package of another name around the files, so that tinycnn itself is not imported.
+        package = ModuleType("recording")
+        package.__path__ = [job["recorder"]]
+        sys.modules["recording"] = package
+        self._tools = importlib.import_module("recording.recorder")
+        self._module, self._limit = module, job["steps"]
+        self.recorder: Any = None
+        self._parts: list[Any] = []
+        self._is_cut = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        is_function = hasattr(getattr(found, "py_func", found), "__code__")
+        return functools.partial(self._record, found) if is_function and self.recorder is None else found
+
+    def _record(self, function: Any, *arguments: Any) -> Any:
+        self.recorder = self._tools.Recorder(self._limit)
+        try:
+            returned = self.recorder.run(function, *arguments)
+        except self._tools.TooManyStepsError as error:
+            self._is_cut = True
+            raise RuntimeError(str(error)) from None
+        if self.recorder.raised is not None:
+            raise self.recorder.raised
+        self._parts = list(returned) if isinstance(returned, tuple) else [returned]
+        return returned
+
+    def told(self, results: dict[str, Any]) -> dict[str, Any]:
+        """What was recorded, as JSON."""
+        recorder = self.recorder
+        entries = {
+            name.partition("/")[2]: recorder.returned[place]
+            for name, array in results.items()
+            for place, part in enumerate(self._parts)
+            if part is array and recorder.returned[place] is not None
+        }
+        return {
+            "lines": recorder.file.lines,
+            "first_line": recorder.first_line,
+            "length": len(recorder.source),
+            "expressions": {str(line): text for line, text in recorder.expressions.items()},
+            "tensors": {
+                name: {"shape": array.shape, "values": [_number(value) for value in array.ravel().tolist()]}
+                for name, array in recorder.arrays.items()
+            },
+            "arguments": recorder.arguments,
+            "steps": [_step(step.as_dict()) for step in recorder.steps],
+            "entries": entries,
+            "is_cut": self._is_cut,
+        }
+
+
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    for access in (*step["reads"], *step["writes"]):
+        access[2] = _number(access[2])
+    return {**step, "products": [_number(value) for value in step["products"]]}
+
+
+def _number(value: Any) -> Any:
+    """A number as JSON can have it."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return {float("inf"): "inf", float("-inf"): "-inf"}.get(value, "nan")
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
+
+
 def _run(
-    call: Any, module: ModuleType, file: Path, number: int, case: dict[str, Any], arrays: Any, results: dict[str, Any]
+    call: Any,
+    module: ModuleType | _Stepping,
+    file: Path,
+    number: int,
+    case: dict[str, Any],
+    arrays: Any,
+    results: dict[str, Any],
 ) -> dict[str, Any]:
     """One call: its results go to ``results``, the rest is returned."""
     arguments = {name: _decoded(value, arrays, number, name) for name, value in case.items()}

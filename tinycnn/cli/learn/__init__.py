@@ -10,12 +10,14 @@ from tinycnn.cli.learn.list_all import list_all
 from tinycnn.cli.learn.reset import reset
 from tinycnn.cli.learn.run import run
 from tinycnn.cli.learn.solution import solution
+from tinycnn.cli.learn.step import step
 from tinycnn.cli.learn.watch import watch
 
 learn = App(name="learn", help="Exercises that say what went wrong: write the engine yourself, piece by piece.")
 learn.default(watch)
 learn.command(init)
 learn.command(run)
+learn.command(step)
 learn.command(hint)
 learn.command(list_all, name="list")
 learn.command(reset)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tinycnn.learn.desk import Desk, named
 from tinycnn.learn.exercise import Exercise, exercise, exercises
 
-COMMANDS = ("init", "run", "hint", "list", "reset", "solution", "check-all", "grade", "export", "dev")
+COMMANDS = ("init", "run", "step", "hint", "list", "reset", "solution", "check-all", "grade", "export", "dev")
 
 
 def desk_at(folder: Path | None = None, language: str | None = None) -> Desk:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from tinycnn.arrays import Array
 from tinycnn.backend import available_backends, use_backend
 from tinycnn.function import Function
-from tinycnn.hooks import Call as Watched
-from tinycnn.hooks import watch
-from tinycnn.inspect.trace.lesson import Call
+from tinycnn.inspect.trace.graph import Opened, made_graph
 from tinycnn.inspect.trace.lessons import LESSONS
 from tinycnn.inspect.trace.record import TooLargeError, Trace, made_record, run_lesson
 from tinycnn.inspect.trace.recorder import LIMIT
+from tinycnn.inspect.trace.run import run
 from tinycnn.random import default_generator
-from tinycnn.tensor import Tensor
 
 __all__ = ["TooLargeError", "Trace", "trace"]
 
@@ -28,7 +21,8 @@ def trace(fn: Callable[..., Any], *arrays: Any, backward: bool = True, upstream:
     """Run ``fn`` on arrays and record each step of its operations, in plain loops over single entries.
 
     Each operation runs once by each backend of the CPU, and once by its definition in `tinycnn.kernels.loops` on arrays
-    that record; the results must agree.
+    that record; the results must agree. Where several operations are joined, the walk back through their graph is
+    recorded too, also through those that have no loops to step through.
 
     Parameters
     ----------
@@ -65,57 +59,20 @@ def trace(fn: Callable[..., Any], *arrays: Any, backward: bool = True, upstream:
     for name in sorted(set(available_backends()) - {"cupy"}, reverse=True):  # numpy first
         default_generator.seed, default_generator.calls = state
         with use_backend(name):
-            runs[name] = _run(fn, arrays, backward, upstream)
-    nodes = list(zip(*runs.values(), strict=True))
-    operations, left = [], LIMIT
-    for node in nodes:
-        make = LESSONS.get(type(node[0].function))
+            runs[name] = run(fn, arrays, backward, upstream)
+    first = next(iter(runs.values()))
+    operations: list[dict[str, Any]] = []
+    lessons: dict[Function, Opened] = {}
+    left = LIMIT
+    for function, *node in zip(first.calls, *(each.calls.values() for each in runs.values()), strict=True):
+        make = LESSONS.get(type(function))
         if make is not None:
             operations.append(run_lesson(make(dict(zip(runs, node, strict=True))), left))
+            lessons[function] = Opened(len(operations) - 1, operations[-1]["operation"])
             left -= sum(len(phase["steps"]) for phase in operations[-1]["phases"])
-    if not operations:
-        names = ", ".join(type(node[0].function).__name__ for node in nodes)
-        raise ValueError(f"nothing here can be stepped through: {names or 'no operation was called'}")
-    return Trace(made_record(", ".join(operation["operation"] for operation in operations), operations))
-
-
-def _run(fn: Callable[..., Any], arrays: tuple[Any, ...], backward: bool, upstream: Any) -> list[Call]:
-    """All calls of Functions, in the order of the forward pass."""
-    calls: dict[Function, Call] = {}
-
-    def keep(seen: Watched) -> None:
-        if seen.phase == "forward":
-            calls[seen.function] = Call(seen.function, tuple(a for a in seen.inputs if a is not None), _one(seen))
-        else:
-            grad = seen.inputs[0]
-            calls[seen.function] = replace(calls[seen.function], grad=grad, gradients=seen.outputs)
-
-    given = [_argument(array, backward) for array in arrays]
-    with watch(keep):
-        output = fn(*given)
-        if not isinstance(output, Tensor):
-            raise TypeError(f"trace: the function returned {type(output).__name__}, not a Tensor")
-        for function, call in calls.items():  # backward frees them
-            calls[function] = replace(call, function=copy(function))
-        if backward and output.requires_grad:
-            output.backward(_upstream(output.shape) if upstream is None else np.asarray(upstream, np.float64))
-    return list(calls.values())
-
-
-def _one(seen: Watched) -> Array:
-    (output,) = seen.outputs
-    assert output is not None
-    return output
-
-
-def _argument(array: Any, requires_grad: bool) -> Any:
-    array = np.asarray(array.data if isinstance(array, Tensor) else array)
-    return Tensor(array.astype(np.float64), requires_grad=requires_grad) if array.dtype.kind == "f" else array
-
-
-def _upstream(shape: tuple[int, ...]) -> Array:
-    """Numbers that are easy to read and differ from their neighbours: never all ones, which would hide mistakes."""
-    size = int(np.prod(shape))
-    if size == 1:
-        return np.ones(shape)
-    return (((np.arange(size) * 5) % 7 - 3.0) / 2).reshape(shape)
+    graph = made_graph(first, fn, lessons)
+    names = [type(function).__name__ for function in first.calls]
+    if not operations and graph is None:
+        raise ValueError(f"nothing here can be stepped through: {', '.join(names) or 'no operation was called'}")
+    title = ", ".join([operation["operation"] for operation in operations] or names)
+    return Trace(made_record(title, operations, graph))

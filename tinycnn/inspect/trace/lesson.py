@@ -84,6 +84,8 @@ class Phase:
         What is drawn.
     size
         About how many steps it takes.
+    uses
+        Results of earlier phases that are arguments too, by their names.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Phase:
     stops: tuple[str, ...]
     views: tuple[View, ...]
     size: int
+    uses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

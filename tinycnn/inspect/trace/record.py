@@ -56,6 +56,27 @@ class Trace:
             write_text(Path(path), text)
         return text
 
+    def to_html(self, path: str | Path | None = None, language: str = "en") -> str:
+        """The page on which the steps are walked through, also written to a file where one is named.
+
+        Raises
+        ------
+        TooLargeError
+            When the page would be larger than a page may be.
+        """
+        from tinycnn.inspect.trace.page import page
+
+        made = page(self.record, language)
+        if path is not None:
+            write_text(Path(path), made)
+        return made
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from tinycnn.inspect.trace.page import notebook_frame
+
+        return notebook_frame(self.to_html(), repr(self))
+
     @classmethod
     def from_json(cls, text: str) -> Trace:
         """Read a record.
@@ -106,11 +127,13 @@ def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
         raise TooLargeError(f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown")
     tensors: dict[str, dict[str, Any]] = {}
     phases, agrees = [], []
+    results: dict[str, Array] = {}
     for phase in lesson.phases:
         recorder = Recorder()
-        result = recorder.run(phase.function, **phase.arguments)
+        result = recorder.run(phase.function, **phase.arguments, **{name: results[name] for name in phase.uses})
         if recorder.raised is not None:
             raise recorder.raised
+        results[phase.result] = result
         agrees += list(_compared(lesson, phase, result))
         for name, array in recorder.arrays.items():
             tensors.setdefault(name, _tensor(lesson, name, array))
@@ -131,7 +154,7 @@ def _tensor(lesson: Lesson, name: str, array: Array) -> dict[str, Any]:
         "shape": list(array.shape),
         "axes": lesson.axes.get(name, ""),
         "role": lesson.roles.get(name, "scratch"),
-        "values": [_number(value) for value in array.ravel().tolist()],
+        "values": [json_number(value) for value in array.ravel().tolist()],
     }
 
 
@@ -140,8 +163,8 @@ def _phase(phase: Phase, recorder: Recorder) -> dict[str, Any]:
     steps = [step.as_dict() for step in recorder.steps]
     for step in steps:
         for access in (*step["reads"], *step["writes"]):
-            access[2] = _number(access[2])
-        step["products"] = [_number(value) for value in step["products"]]
+            access[2] = json_number(access[2])
+        step["products"] = [json_number(value) for value in step["products"]]
     return {
         "name": phase.name,
         "function": f"{phase.function.__module__.removeprefix('tinycnn.')}.{phase.function.__name__}",
@@ -167,7 +190,7 @@ def _compared(lesson: Lesson, phase: Phase, result: Array) -> Iterator[dict[str,
         yield {"backend": backend, "phase": phase.name, "largest_difference": difference}
 
 
-def _number(value: float) -> float | int | str:
+def json_number(value: float) -> float | int | str:
     """A number as JSON can have it: whole ones without a point, what is not finite in words."""
     if isinstance(value, bool):
         return int(value)

@@ -1,44 +1,45 @@
-"""Recording arrays: what a function reads and writes, statement by statement, as it runs.
+"""Recording: what a function reads and writes, statement by statement, as it runs.
 
-A `Recorded` array is a NumPy array that knows, for each of its entries, where in which tensor it lies: slicing,
-transposing, padding and reshaping carry these places along, so that a read of a view tells which entries of the input
-were meant. Every read and write is put down with the line that made it and the loop variables of that moment; what one
-line did for one setting of its loops is a step. Arrays that the function makes with ``np.zeros`` and the like record
-too, under the name that they are assigned to: the function runs in a copy of its module whose ``np`` makes them.
+Every read and write of a recording array is put down with the line that made it and the loop variables of that moment;
+what one line did for one setting of its loops is a step. Arrays that the function makes with ``np.zeros`` and the like
+record too, under the name that they are assigned to: for as long as it runs, the ``np`` of its file makes them.
 
-This file needs the standard library and NumPy alone: it also runs beside a learner's code, by its path.
+This file and those that it imports (recorded.py, number.py, places.py, source.py) need the standard library and NumPy
+alone: they also run beside a learner's code, loaded from their folder without the library around them. That is why they
+import each other by relative names.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-PADDING = -1
-"""The place of an entry that lies in no tensor: zeros put around an image, say."""
+from .places import PADDING, UNKNOWN
+from .recorded import Recorded, all_recorded, bare, mapped, plain
+from .source import Source
+
+__all__ = ["LIMIT", "PADDING", "Access", "Recorder", "Step", "TooManyStepsError"]
 
 LIMIT = 20_000
 """Steps that are kept, at most, where nothing else is asked for."""
 
-MOVES = frozenset(
-    {np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_to, np.concatenate, np.copy, np.diagonal, np.expand_dims}
-    | {np.flip, np.fliplr, np.flipud, np.moveaxis, np.pad, np.ravel, np.repeat, np.reshape, np.roll, np.rollaxis}
-    | {np.rot90, np.squeeze, np.stack, np.swapaxes, np.take, np.tile, np.transpose, np.tril, np.triu}
-    | {np.lib.stride_tricks.sliding_window_view}
-)
-"""Functions that only move entries: the places move along."""
+ACCESSES = 50
+"""Reads and writes of a step, on average, beyond which a function does too much to be shown."""
 
-MAKERS = frozenset(["zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like"])
+EMPTY = frozenset(["zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like", "full_like"])
 """Functions that make an array, which records under the name that it is assigned to."""
 
+FILLED = frozenset(["array", "asarray", "asanyarray", "ascontiguousarray"])
+"""Functions that make an array of what has been computed, or copy one."""
 
-LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+COPIES = frozenset(["copy", "astype"])
+"""Methods and functions that copy an array."""
 
 
 class Access(NamedTuple):
@@ -83,12 +84,19 @@ class Step:
         }
 
 
-class TooManyStepsError(Exception):
-    """The function has done more steps than are kept."""
+class TooManyStepsError(BaseException):
+    """The function has done more steps than are kept; no ``except Exception`` of its own holds this up."""
 
 
 class Recorder:
     """Runs a function on recording arrays.
+
+    What it returns is the same as without, to the last bit, but for what an array of ``np.empty`` held before.
+
+    Parameters
+    ----------
+    limit
+        Steps that are kept.
 
     Attributes
     ----------
@@ -98,13 +106,18 @@ class Recorder:
         Shapes of all arrays that recorded, by name: the arguments, then those that the function made.
     arrays
         The arrays themselves: the arguments as they were at the end, and what the function made.
+    arguments
+        Names of those that were given.
+    file
+        What the text of the function's file tells.
     source
         Lines of the function as they stand in its file, from ``first_line`` on.
     expressions
         For a line that computes one entry from single entries: its formula with ``{0}``, ``{1}`` … for the entries that
         were read, in order.
     returned
-        Of each recording array that the function returned: the tensor whose entries it holds, and their places in it.
+        For each array that the function returned: the tensor whose entries it holds, and their places in it; None where
+        it was computed.
     raised
         What stopped the function, if anything did.
 
@@ -127,68 +140,72 @@ class Recorder:
         self.source: list[str] = []
         self.first_line = 1
         self.expressions: dict[int, str] = {}
-        self.returned: list[tuple[str, list[int]]] = []
+        self.returned: list[tuple[str, list[int]] | None] = []
         self.raised: BaseException | None = None
-        self._file = ""
-        self._loops: dict[int, list[str]] = {}
-        self._statements: dict[int, ast.stmt] = {}
+        self.file = Source(None)
+        self.arguments: tuple[str, ...] = ()
         self._key: tuple[Any, ...] = ()
+        self._accesses = 0
 
-    def run(self, function: Callable[..., Any], /, **arguments: Any) -> Any:
+    def run(self, function: Callable[..., Any], /, *args: Any, **arguments: Any) -> Any:
         """Call the function; arrays among the arguments record under their names.
 
         Returns
         -------
         object
             What it returned, arrays as plain ones; None where it raised, see ``raised``.
+
+        Raises
+        ------
+        TooManyStepsError
+            When there are more than the limit; those up to it are kept.
         """
-        self._read(function)
-        alive = self._in_a_copy_of_its_module(function)
-        given = {
-            name: self.array(name, np.array(value, np.float64 if value.dtype.kind == "f" else None))
-            if isinstance(value, np.ndarray)
-            else value
-            for name, value in arguments.items()
-        }
+        function = getattr(function, "py_func", function)  # what Numba compiles is run as Python
+        code, names = _code_and_globals(function)
+        self.file = Source(code)
+        self.source, self.first_line = self.file.function, self.file.first_line
+        given, options = self._recording(function, args, arguments)
         try:
-            returned = alive(**given)
-            self.returned = [
-                (each._name, each._places.ravel().tolist())
-                for each in (returned if isinstance(returned, tuple) else (returned,))
-                if isinstance(each, Recorded) and each._places is not None
-            ]
-            return _plain(returned)
-        except TooManyStepsError:
+            with self._makers_record(names):
+                returned = function(*given, **options)
+            self.returned = [self._entries(each) for each in (returned if isinstance(returned, tuple) else (returned,))]
+            return plain(returned)
+        except (KeyboardInterrupt, TooManyStepsError):
             raise
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
             self.raised = error
             return None
+        finally:
+            self._keep_formulas_that_hold()
 
     def array(self, name: str, values: np.ndarray) -> Recorded:
-        """An array that records under this name; of one that was used before, the later counts."""
+        """An array that records under this name, or one like it where that is another's."""
+        base, number = name, 2
+        while name in self.tensors and (name in self.arguments or self.tensors[name] != values.shape):
+            name, number = f"{base}_{number}", number + 1
         self.tensors[name], self.arrays[name] = values.shape, values
-        recorded = values.view(Recorded)
-        recorded._recorder, recorded._name = self, name
-        recorded._places = np.arange(values.size).reshape(values.shape)
-        return recorded
+        return Recorded.whole(self, name, values)
 
     def note(self, kind: str, tensor: str, places: Any, values: Any) -> None:
         """Put down that entries were read, or written."""
         found = self._where()
-        if found is None:
+        places, values = np.ravel(places), np.ravel(values)
+        known = places != UNKNOWN
+        if found is None or not known.any():
             return
         line, loops = found
         key = (line, *loops.items())
         is_again = kind == "reads" and self.steps and self.steps[-1].writes
-        if key != self._key or is_again:
+        self._accesses += len(places)
+        if key != self._key or is_again or not self.steps:
             if len(self.steps) == self.limit:
                 raise TooManyStepsError(f"more than {self.limit:,} steps")
             self.steps.append(Step(line, loops))
             self._key = key
+        if self._accesses > ACCESSES * self.limit:
+            raise TooManyStepsError(f"more than {ACCESSES * self.limit:,} reads and writes")
         accesses = getattr(self.steps[-1], kind)
-        for place, value in zip(np.ravel(places).tolist(), np.ravel(values).tolist(), strict=True):
+        for place, value in zip(places[known].tolist(), values[known].tolist(), strict=True):
             accesses.append(Access(tensor, place, value))
 
     def product(self, value: float) -> None:
@@ -196,236 +213,103 @@ class Recorder:
         if self.steps and self._where() is not None:
             self.steps[-1].products.append(float(value))
 
+    def variable(self, values: np.ndarray) -> Recorded | None:
+        """The array as a tensor of its own, where it is assigned to a variable that is no argument."""
+        name = self._assigned_name(COPIES | FILLED)
+        return None if name is None or name in self.arguments else self.array(name, values)
+
+    def _recording(self, function: Any, args: Any, arguments: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and named arguments with arrays that record in the place of arrays."""
+        parameters = _parameters(function, len(args))
+        named = {**dict(zip(parameters, args, strict=False)), **arguments}
+        seen: dict[int, Recorded] = {}  # an array that is given twice stays one
+        for name, value in named.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind in "fiub" and id(value) not in seen:
+                seen[id(value)] = self.array(name, np.array(value))
+        self.arguments = tuple(self.tensors)
+        return (
+            [seen.get(id(value), value) for value in args],
+            {name: seen.get(id(value), value) for name, value in arguments.items()},
+        )
+
     def _where(self) -> tuple[int, dict[str, int]] | None:
         """The line of the function that is running, and its loop variables, outermost first."""
-        frame: types.FrameType | None = sys._getframe(2)
-        frames = []
-        while frame is not None:
-            if frame.f_code.co_filename == self._file:
-                frames.append(frame)
-            frame = frame.f_back
+        frames = list(self._frames())
         if not frames:
             return None
         loops: dict[str, int] = {}
         for frame in reversed(frames):
-            for name in self._loops.get(frame.f_lineno, ()):
-                value = frame.f_locals.get(name)
-                if isinstance(value, (int, np.integer)):
-                    loops[name] = int(value)
-        line = frames[0].f_lineno
-        statement = self._statements.get(line)
-        return (statement.lineno if statement else line), loops
+            loops.update(self.file.loops(frame))
+        return self.file.statement(frames[0].f_lineno), loops
 
-    def _read(self, function: Callable[..., Any]) -> None:
-        """Read the file of the function: its lines, its statements, the formulas in them."""
-        code = function.__code__
-        self._file = code.co_filename
-        lines = inspect.getsource(sys.modules[function.__module__]).splitlines()
-        tree = ast.parse("\n".join(lines))
-        for node in ast.walk(tree):  # outer loops come before inner ones
-            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1) if isinstance(node, LOOPS) else ():
-                self._loops.setdefault(line, []).extend(_counters(node))
-            if isinstance(node, ast.stmt) and not hasattr(node, "body"):
-                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-                    self._statements[line] = node
-                if formula := _formula(node):
-                    self.expressions[node.lineno] = formula
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and node.lineno <= code.co_firstlineno <= (node.end_lineno or 0):
-                self.first_line = node.lineno
-                self.source = lines[node.lineno - 1 : node.end_lineno]
-
-    def _in_a_copy_of_its_module(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function with globals of its own, in which all functions of its file and ``np`` are others."""
-        names: dict[str, Any] = dict(function.__globals__)
-        for name, value in names.items():
-            if isinstance(value, types.FunctionType) and value.__code__.co_filename == self._file:
-                names[name] = _with_globals(value, names)
-            elif value is np:
-                names[name] = _Numpy(self)
-            elif getattr(np, name, None) is value and name in MAKERS:
-                names[name] = getattr(_Numpy(self), name)
-        return _with_globals(function, names)
-
-    def assigned_name(self) -> str | None:
-        """The name that the statement now running assigns to, if it is a single one."""
-        frame: types.FrameType | None = sys._getframe(2)
-        while frame is not None and frame.f_code.co_filename != self._file:
+    def _frames(self) -> Iterator[types.FrameType]:
+        """What runs of the function's file, innermost first."""
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_filename == self.file.file:
+                yield frame
             frame = frame.f_back
-        statement = self._statements.get(frame.f_lineno) if frame is not None else None
-        targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
-        return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
+    def _assigned_name(self, makers: frozenset[str]) -> str | None:
+        frame = next(self._frames(), None)
+        return None if frame is None else self.file.assigned_name(frame, makers)
 
-class Recorded(np.ndarray):
-    """An array that tells its recorder what is read from it and written to it."""
+    @contextmanager
+    def _makers_record(self, names: dict[str, Any]) -> Iterator[None]:
+        """Let what the function's file calls ``np`` make arrays that record, and let what Numba compiled be Python."""
+        numpy = _Numpy(self)
+        stand_ins = {id(getattr(np, name)): getattr(numpy, name) for name in EMPTY | FILLED}
+        before = dict(names)
+        for name, value in before.items():
+            if value is np:
+                names[name] = numpy
+            elif id(value) in stand_ins:
+                names[name] = stand_ins[id(value)]
+            elif hasattr(value, "py_func"):
+                names[name] = value.py_func
+        changed = {name: value for name, value in names.items() if value is not before[name]}
+        try:
+            yield
+        finally:
+            names.update({name: before[name] for name, value in changed.items() if names.get(name) is value})
 
-    _recorder: Recorder | None = None
-    _name: str = ""
-    _places: np.ndarray | None = None
+    def made(self, name: str, function: Callable[..., Any], args: Any, options: Any) -> Any:
+        """What one of NumPy's functions that make an array gives, so that it records."""
+        if name in FILLED and args and isinstance(args[0], Recorded):
+            values = function(bare(args[0]), *args[1:], **options)
+            is_no_copy = np.may_share_memory(values, args[0]) and values.shape == args[0].shape
+            return args[0] if is_no_copy else args[0].copied(values)
+        if name in FILLED:
+            for found in all_recorded(args):
+                found.tell_read()
+        values = function(*mapped(args, bare), **mapped(options, bare))
+        if name.startswith("empty") and values.dtype.kind == "f":
+            values.fill(np.nan)  # whatever lies in memory would be no record
+        is_its_own = isinstance(values, np.ndarray) and not any(values is given for given in args)
+        variable = self._assigned_name(EMPTY | FILLED) if is_its_own and values.dtype.kind in "fiub" else None
+        if variable is None:
+            return values
+        recorded = self.array(variable, values)
+        if name in FILLED:
+            recorded.tell_written(...)
+        return recorded
 
-    def __getitem__(self, index: Any) -> Any:
-        index = _plain_index(index)
-        value = super().__getitem__(index)
-        if self._recorder is None or self._places is None:
-            return value
-        places = self._places[index]
-        if isinstance(value, np.ndarray) and value.shape != ():
-            return self._derived(value, places)
-        self._recorder.note("reads", self._name, places, value)
-        return Number(value, self._recorder) if np.asarray(value).dtype.kind == "f" else value[()]
+    def _entries(self, returned: Any) -> tuple[str, list[int]] | None:
+        if not isinstance(returned, Recorded) or returned.places is None or not returned.size:
+            return None
+        is_alive = returned._tensor is self.arrays.get(returned._name)
+        is_known = bool((returned.places != UNKNOWN).all())
+        return (returned._name, returned.places.ravel().tolist()) if is_alive and is_known else None
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        index = _plain_index(index)
-        places = self._places[index] if self._places is not None else None
-        is_itself = (
-            isinstance(value, Recorded)
-            and value._name == self._name
-            and value._places is not None
-            and np.shares_memory(_bare(value), _bare(self))
-            and np.array_equal(value._places, places)
-        )
-        if isinstance(value, Recorded) and not is_itself:
-            value._tell_read()
-        super().__setitem__(index, _plain(value))
-        if not is_itself:  # a[…] += 1 has written already, in place
-            self._tell_written(index)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        out = options.get("out", ())
-        for given in inputs:
-            if isinstance(given, Recorded):
-                given._tell_read()
-        if out:
-            options["out"] = tuple(_bare(x) for x in out)
-        result = getattr(ufunc, method)(*(_bare(x) for x in inputs), **options)
-        for written in out:
-            if isinstance(written, Recorded):
-                written._tell_written(...)
-        return out[0] if out else result
-
-    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        if function in MOVES:
-            moved = _mapped(args, _bare), _mapped(kwargs, _bare)
-            places = _mapped(args, _places), _mapped(kwargs, _places)
-            if function is np.pad and places[1].get("mode", "constant") == "constant":
-                places[1]["constant_values"] = PADDING
-            return self._derived(function(*moved[0], **moved[1]), function(*places[0], **places[1]))
-        for found in _all_recorded((args, kwargs)):
-            found._tell_read()
-        return function(*_mapped(args, _bare), **_mapped(kwargs, _bare))
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
-    def reshape(self, *shape: Any, **options: Any) -> Any:
-        """A view with another shape."""
-        return self._moved(lambda array: array.reshape(*shape, **options))
-
-    def transpose(self, *axes: Any) -> Any:
-        """A view with other axes first."""
-        return self._moved(lambda array: array.transpose(*axes))
-
-    @property
-    def T(self) -> Any:
-        """The transpose."""
-        return self._moved(lambda array: array.T)
-
-    def ravel(self, *args: Any) -> Any:
-        """All entries in a row."""
-        return self._moved(lambda array: array.ravel(*args))
-
-    def flatten(self, *args: Any) -> Any:
-        """A copy of all entries in a row."""
-        return self._moved(lambda array: array.flatten(*args))
-
-    def copy(self, *args: Any) -> Any:
-        """A copy, whose entries are still known to come from here."""
-        return self._moved(lambda array: array.copy(*args))
-
-    def astype(self, *args: Any, **options: Any) -> Any:
-        """A copy of another dtype, whose entries are still known to come from here."""
-        values = _bare(self).astype(*args, **options)
-        return values if self._places is None else self._derived(values, self._places.copy())
-
-    def squeeze(self, *args: Any) -> Any:
-        """A view without axes of one."""
-        return self._moved(lambda array: array.squeeze(*args))
-
-    def swapaxes(self, *axes: int) -> Any:
-        """A view with two axes exchanged."""
-        return self._moved(lambda array: array.swapaxes(*axes))
-
-    def dot(self, other: Any, *args: Any) -> Any:
-        """The product of matrices."""
-        return np.dot(self, other, *args)
-
-    def argmax(self, *args: Any, **options: Any) -> Any:
-        """Where the largest is."""
-        self._tell_read()
-        return _bare(self).argmax(*args, **options)
-
-    def argmin(self, *args: Any, **options: Any) -> Any:
-        """Where the smallest is."""
-        self._tell_read()
-        return _bare(self).argmin(*args, **options)
-
-    def item(self, *args: Any) -> Any:
-        """One entry as a Python number."""
-        self._tell_read()
-        return _bare(self).item(*args)
-
-    def tolist(self) -> Any:
-        """All entries as Python numbers."""
-        self._tell_read()
-        return _bare(self).tolist()
-
-    def _moved(self, move: Callable[[np.ndarray], Any]) -> Any:
-        values = move(_bare(self))
-        return values if self._places is None else self._derived(values, move(self._places))
-
-    def _derived(self, values: np.ndarray, places: np.ndarray) -> Recorded:
-        derived = np.asarray(values).view(Recorded)
-        derived._recorder, derived._name, derived._places = self._recorder, self._name, places
-        return derived
-
-    def _tell_read(self) -> None:
-        if self._recorder is not None and self._places is not None and self.size:
-            self._recorder.note("reads", self._name, self._places, _bare(self))
-
-    def _tell_written(self, index: Any) -> None:
-        if self._recorder is None or self._places is None:
-            return
-        if np.shares_memory(_bare(self), self._recorder.arrays[self._name]):
-            self._recorder.note("writes", self._name, self._places[index], _bare(self)[index])
-        else:  # a copy, which is no longer what was read
-            self._places = self._places.copy()
-            self._places[index] = PADDING
-
-
-class Number(np.float64):
-    """An entry that was read: where two of them are multiplied, the product is put down."""
-
-    _recorder: Recorder
-
-    def __new__(cls, value: Any, recorder: Recorder) -> Number:
-        """The value, and whom to tell."""
-        number = super().__new__(cls, value)
-        number._recorder = recorder
-        return number
-
-    def __mul__(self, other: Any) -> Any:
-        if not isinstance(other, Number):
-            return np.float64(self) * other
-        product = np.float64(self) * np.float64(other)
-        self._recorder.product(product)
-        return product
-
-    def __rmul__(self, other: Any) -> Any:
-        return other * np.float64(self)
-
-    def __reduce__(self) -> Any:
-        return np.float64, (float(self),)
+    def _keep_formulas_that_hold(self) -> None:
+        """Formulas of lines that read one entry for each number in braces, whenever they ran."""
+        counts: dict[int, set[int]] = {}
+        for step in self.steps:
+            counts.setdefault(step.line, set()).add(len(step.reads))
+        for line, formula in self.file.expressions.items():
+            slots = sum(formula.count(f"{{{number}}}") for number in range(formula.count("{")))
+            if counts.get(line) == {slots}:
+                self.expressions[line] = formula
 
 
 class _Numpy:
@@ -436,104 +320,34 @@ class _Numpy:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(np, name)
-        if name not in MAKERS:
+        if name == "ndenumerate":
+            return _enumerated
+        if name not in EMPTY | FILLED:
             return found
-
-        def make(*args: Any, **options: Any) -> Any:
-            made = found(*_mapped(args, _bare), **_mapped(options, _bare))
-            if name.startswith("empty") and made.dtype.kind == "f":
-                made.fill(np.nan)  # whatever lies in memory would be no record
-            variable = self._recorder.assigned_name()
-            return made if variable is None else self._recorder.array(variable, made)
-
-        return make
+        return lambda *args, **options: self._recorder.made(name, found, args, options)
 
 
-def _with_globals(function: Any, names: dict[str, Any]) -> Any:
-    made = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
+def _enumerated(array: Any) -> Iterator[Any]:
+    """As np.ndenumerate, one entry after the other."""
+    array = array if isinstance(array, Recorded) else np.asarray(array)
+    return ((index, array[index]) for index in np.ndindex(array.shape))
 
 
-def _plain_index(index: Any) -> Any:
-    """An index without recording arrays: those are read."""
-    return _mapped(index, _read) if isinstance(index, tuple) else _read(index)
+def _code_and_globals(function: Any) -> tuple[types.CodeType | None, dict[str, Any]]:
+    """The code that a reader would look at, and the names that the function sees."""
+    inner = inspect.unwrap(function)
+    for found in (inner, getattr(inner, "func", None), getattr(inner, "__init__", None), type(inner).__call__):
+        code = getattr(found, "__code__", None)
+        if code is not None:
+            return code, getattr(found, "__globals__", {})
+    return None, {}
 
 
-def _read(value: Any) -> Any:
-    if isinstance(value, Recorded):
-        value._tell_read()
-    return _bare(value)
-
-
-def _bare(value: Any) -> Any:
-    return value.view(np.ndarray) if isinstance(value, Recorded) else value
-
-
-def _plain(value: Any) -> Any:
-    """What a function returned, without recording arrays in it."""
-    if isinstance(value, (tuple, list)):
-        return type(value)(_plain(x) for x in value)
-    return float(value) if isinstance(value, Number) else _bare(value)
-
-
-def _places(value: Any) -> Any:
-    if not isinstance(value, Recorded):
-        return np.full(value.shape, PADDING) if isinstance(value, np.ndarray) else value
-    return value._places if value._places is not None else np.full(value.shape, PADDING)
-
-
-def _mapped(values: Any, change: Callable[[Any], Any]) -> Any:
-    """A nested tuple, list or dict with every leaf changed."""
-    if isinstance(values, (tuple, list)):
-        return type(values)(_mapped(value, change) for value in values)
-    if isinstance(values, Mapping):
-        return {name: _mapped(value, change) for name, value in values.items()}
-    return change(values)
-
-
-def _all_recorded(values: Any) -> Iterator[Recorded]:
-    if isinstance(values, Recorded):
-        yield values
-    elif isinstance(values, (tuple, list)):
-        for value in values:
-            yield from _all_recorded(value)
-    elif isinstance(values, Mapping):
-        yield from _all_recorded(list(values.values()))
-
-
-def _counters(loop: ast.AST) -> list[str]:
-    """Names that a loop counts with."""
-    if isinstance(loop, ast.While):
-        parts: list[ast.expr] = [loop.test]
-    elif isinstance(loop, ast.For):
-        parts = [loop.target]
-    else:
-        parts = [generator.target for generator in getattr(loop, "generators", ())]
-    return [name.id for part in parts for name in ast.walk(part) if isinstance(name, ast.Name)]
-
-
-def _formula(node: ast.stmt) -> str:
-    """The right side of an assignment to one entry, with a number in braces for each entry that it reads, in order."""
-    if not isinstance(node, (ast.Assign, ast.AugAssign)) or node.value is None:
-        return ""
-    target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
-    if not isinstance(target, ast.Subscript):
-        return ""
-    count = 0
-
-    class Slots(ast.NodeTransformer):
-        def visit_Subscript(self, subscript: ast.Subscript) -> ast.expr:
-            nonlocal count
-            count += 1
-            return ast.Name(f"_slot_{count - 1}_", ast.Load())
-
-    is_added = isinstance(node, ast.AugAssign)
-    count = int(is_added)
-    text = ast.unparse(Slots().visit(ast.parse(ast.unparse(node.value), mode="eval")))
-    if is_added:
-        sign = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}.get(type(node.op))
-        text = f"_slot_0_ {sign} {text}" if sign else ""
-    for number in range(count):
-        text = text.replace(f"_slot_{number}_", f"{{{number}}}")
-    return text
+def _parameters(function: Any, count: int) -> list[str]:
+    """Names for positional arguments."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return (names + [f"argument {number}" for number in range(len(names) + 1, count + 1)])[:count]

@@ -19,6 +19,7 @@ from tinycnn.cli.info import info
 from tinycnn.cli.learn import learn
 from tinycnn.cli.predict import predict
 from tinycnn.cli.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, PIPE_CLOSED
+from tinycnn.cli.step import step
 from tinycnn.cli.summary import summary
 from tinycnn.cli.train import train
 from tinycnn.training import Diverged
@@ -35,7 +36,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (train, evaluate, predict, summary, gradcheck, info):
+for command in (train, evaluate, predict, summary, gradcheck, step, info):
     app.command(command)
 app.command(bench)
 app.command(learn)

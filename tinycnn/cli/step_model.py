@@ -10,13 +10,20 @@ from tinycnn.choices import look_up
 from tinycnn.cli.status import DONE
 from tinycnn.data.photo import read_photo
 from tinycnn.inspect.trace.model import passed
-from tinycnn.inspect.trace.model_page import INDEX, index_page, layer_pages, number, part_of_1, require_free, write_folder
+from tinycnn.inspect.trace.model_page import (
+    INDEX,
+    WORDS,
+    index_page,
+    layer_pages,
+    number,
+    part_of_1,
+    require_free,
+    write_folder,
+)
 from tinycnn.models import ARCHITECTURES, pretrained_path
 from tinycnn.models.pretrained import FILES
 from tinycnn.texts import LANGUAGES, Texts
 from tinycnn.training import load_checkpoint
-
-WORDS = Path(__file__).parents[1] / "inspect" / "trace" / "words" / "model"
 
 
 def step_model(
@@ -130,6 +137,6 @@ def _checkpoint_path(name: str) -> Path:
         )
     if not Path(name).exists():
         raise ValueError(
-            f"there is no trained model {name!r}: name {' or '.join(FILES)}, the folder of a run, or a .safetensors file"
+            f"there is no trained model {name!r}: name {' or '.join(FILES)}, a run's folder, or a .safetensors file"
         )
     return Path(name)

@@ -5,6 +5,7 @@ from tinycnn.inspect.convolutions import ModelConvolution, convolutions
 from tinycnn.inspect.gradcheck import GradcheckReport, gradcheck
 from tinycnn.inspect.summary import Summary, summary
 from tinycnn.inspect.trace import Trace, trace
+from tinycnn.inspect.trace.crop import trace_part
 
 __all__ = [
     "GradcheckReport",
@@ -16,4 +17,5 @@ __all__ = [
     "gradcheck",
     "summary",
     "trace",
+    "trace_part",
 ]

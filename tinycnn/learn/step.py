@@ -178,7 +178,8 @@ def _told(
     if plan is not None and answer.raised is None:
         reads = dependence.reads(plan, name, lambda cases: [_tried(one, each) for each in cases])
         mine = dependence.reads(plan, name, lambda cases: _ran(one, cases, file, runner))
-    if mine is not None and any(len(each) != np.size(answer.results.get(name)) for each in mine.values()):
+    size = np.size(answer.results.get(name, ()))
+    if mine is not None and any(len(each) != size for each in mine.values()):
         mine = None  # another size each time
     title = f"{one.texts(language)['title']}: {case.name}"
     raised = answer.raised if not steps["is_cut"] else None

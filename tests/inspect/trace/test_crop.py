@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import tinycnn as tc
 import tinycnn.functional as F
+from tinycnn.inspect.trace import TooLargeError
 from tinycnn.inspect.trace.crop import cropped, trace_part
 from tinycnn.inspect.trace.run import run
 
@@ -65,8 +66,10 @@ def test_a_part_of_a_convolution_equals_the_slice_of_the_whole(drawn):
     call, part = drawn
     try:
         crop = cropped(call, part)
-    except ValueError as error:
-        assert ("read nothing but padding" in str(error)) or ("are parts of several groups" in str(error))
+    except ValueError as refusal:
+        told = str(refusal)
+        known = [words for words in ("read nothing but padding", "are parts of several groups") if words in told]
+        assert known, told
         return
     alone = again(crop)
     np.testing.assert_allclose(alone.output, call.output[part], rtol=1e-12, atol=1e-12)
@@ -80,13 +83,21 @@ def test_a_part_of_a_pooling_equals_the_slice_of_the_whole(data):
     options = {
         "kernel_size": (R, S),
         "stride": (data.draw(numbers), data.draw(numbers)),
-        "padding": (*(data.draw(st.integers(0, R - 1)) for _ in "tb"), *(data.draw(st.integers(0, S - 1)) for _ in "lr")),
+        "padding": (
+            *(data.draw(st.integers(0, R - 1)) for _ in "tb"),
+            *(data.draw(st.integers(0, S - 1)) for _ in "lr"),
+        ),
         "ceil_mode": data.draw(st.booleans()),
     }
     pool = F.max_pool2d
     if data.draw(st.booleans()):
         pool, options["count_include_pad"] = F.avg_pool2d, data.draw(st.booleans())
-    x = np.random.default_rng(data.draw(st.integers(0, 99))).normal(size=(2, 2, *(data.draw(st.integers(3, 9)) for _ in "hw"))) - 5
+    x = (
+        np.random.default_rng(data.draw(st.integers(0, 99))).normal(
+            size=(2, 2, *(data.draw(st.integers(3, 9)) for _ in "hw"))
+        )
+        - 5
+    )
     call = called(lambda x: pool(x, **options), x)
     part = data.draw(parts(call.output.shape))
     np.testing.assert_allclose(again(cropped(call, part)).output, call.output[part], rtol=1e-12, atol=1e-12)
@@ -143,9 +154,11 @@ def test_a_part_in_the_middle_of_an_image_needs_no_padding(rng):
 def test_the_record_says_which_part_is_shown(rng):
     x, weight = rng.normal(size=(1, 2, 40, 40)), rng.normal(size=(8, 2, 5, 5))
     upstream = rng.normal(size=(1, 8, 36, 36))
-    with pytest.raises(tc.inspect.trace.TooLargeError):
+    with pytest.raises(TooLargeError):
         tc.trace(F.conv2d, x, weight, upstream=upstream)
-    (operation,) = trace_part(F.conv2d, x, weight, part=(0, 7, slice(2, 4), slice(30, 33)), upstream=upstream).operations
+    (operation,) = trace_part(
+        F.conv2d, x, weight, part=(0, 7, slice(2, 4), slice(30, 33)), upstream=upstream
+    ).operations
     assert operation["crop"] == {"output": [1, 1, 2, 3], "of": [1, 8, 36, 36], "start": [0, 7, 2, 30]}
     assert operation["tensors"]["x"]["values"] == x[:, :, 2:8, 30:37].ravel().tolist()
     whole = F.conv2d(tc.Tensor(x), tc.Tensor(weight)).data
@@ -155,7 +168,9 @@ def test_the_record_says_which_part_is_shown(rng):
 def test_a_part_that_differs_from_the_whole_is_found(rng):
     call = called(F.conv2d, rng.normal(size=(1, 1, 6, 6)), rng.normal(size=(1, 1, 3, 3)))
     call.output[0, 0, 2, 2] += 0.01
-    with pytest.raises(AssertionError, match=r"Conv2d: its part \[0:1, 0:1, 2:3, 1:3\] differs from the whole by 0\.01"):
+    with pytest.raises(
+        AssertionError, match=r"Conv2d: its part \[0:1, 0:1, 2:3, 1:3\] differs from the whole by 0\.01"
+    ):
         cropped(call, (0, 0, 2, slice(1, 3))).trace()
 
 
@@ -166,22 +181,29 @@ def test_a_part_that_differs_from_the_whole_is_found(rng):
         ((0, 4, 0, 0), "Conv2d: 4:5 in steps of 1 is no part of an axis of 4 entries"),
         ((0, 0, slice(2, 2), 0), "Conv2d: 2:2 in steps of 1 is no part of an axis of 5 entries"),
         ((0, 0, slice(0, 4, 2), 0), "Conv2d: 0:4 in steps of 2 is no part of an axis of 5 entries"),
-        ((0, slice(1, 4), 0, 0), "Conv2d: kernels 1:4 are parts of several groups of 2: choose those of one group, 0:2"),
+        (
+            (0, slice(1, 4), 0, 0),
+            "Conv2d: kernels 1:4 are parts of several groups of 2: choose those of one group, 0:2",
+        ),
         ((0, 0, 0, 0), "outputs 0:1 read nothing but padding: choose others"),
     ],
 )
 def test_what_is_no_part_is_refused_in_a_sentence(part, told, rng):
     call = called(
-        lambda x, w: F.conv2d(x, w, padding=3, groups=2, stride=2), rng.normal(size=(1, 2, 6, 6)), rng.normal(size=(4, 1, 3, 3))
+        lambda x, w: F.conv2d(x, w, padding=3, groups=2, stride=2),
+        rng.normal(size=(1, 2, 6, 6)),
+        rng.normal(size=(4, 1, 3, 3)),
     )
-    with pytest.raises(ValueError, match="part|padding") as error:
+    with pytest.raises(ValueError, match=r"part|padding") as error:
         cropped(call, part)
     assert str(error.value).startswith(told)
 
 
 def test_several_operations_or_one_that_has_no_parts_are_refused(rng):
     x = rng.normal(size=(2, 3))
-    with pytest.raises(ValueError, match=r"a part is shown of one operation, and this function calls 2: trace one alone"):
+    with pytest.raises(
+        ValueError, match=r"a part is shown of one operation, and this function calls 2: trace one alone"
+    ):
         trace_part(lambda x: F.relu(F.tanh(x)), x, part=(0, 0))
     with pytest.raises(ValueError, match=r"^Softmax cannot be cropped: of Conv2d, .* a part can be shown"):
         trace_part(lambda x: F.softmax(x, 1), x, part=(0, 0))

@@ -3,9 +3,9 @@
 import base64
 import copy
 import gzip
-import html
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
@@ -77,7 +77,9 @@ def test_nothing_in_a_record_becomes_part_of_the_page(record):
     nasty["made_by"]["tinycnn"] = NASTY
     nasty["operations"][0]["phases"][0]["source"][0] = NASTY
     made = page(nasty)
-    assert [tag for tag, _ in Tags(made).found] == [tag for tag, _ in Tags(page(record)).found]
+    tags = Counter(tag for tag, _ in Tags(made).found)
+    assert tags["script"] == 2
+    assert tags.keys() == {tag for tag, _ in Tags(page(record)).found}
     assert "\x1b" not in made
     assert packed(made)["record"] == shortened(nasty)
 
@@ -86,12 +88,12 @@ def test_a_record_that_is_too_large_is_refused_with_its_size(record):
     large = copy.deepcopy(record)
     numbers = np.random.default_rng(0).normal(size=30_000)
     large["operations"][0]["tensors"]["x"]["values"] = numbers.tolist()
-    with pytest.raises(TooLargeError, match=r"would have [2-9]\d\d,\d{3} bytes, and 150,000 is the most"):
+    with pytest.raises(TooLargeError, match=r"would have [2-9]\d\d,\d{3} bytes, and 150,000 is the most: .*trace_part"):
         page(large)
 
 
 def test_an_unknown_language_is_refused(record):
-    with pytest.raises(ValueError, match="de"):
+    with pytest.raises(ValueError, match="unknown language 'de'"):
         page(record, "de")
 
 
@@ -104,7 +106,7 @@ def test_it_is_written_and_shown_in_notebooks(record, tmp_path):
     assert tag == "iframe"
     assert attributes["sandbox"] == "allow-scripts"
     assert attributes["title"].startswith("Trace of conv2d")
-    assert html.unescape(attributes["srcdoc"]) == page(record)
+    assert attributes["srcdoc"] == page(record)
 
 
 def test_all_files_of_the_folder_are_part_of_the_page():

@@ -9,7 +9,10 @@ import tinycnn as tc
 from tests.browsers import browser
 from tests.inspect.test_gradcheck_page_in_browser import faults
 from tests.inspect.trace.test_page import NASTY, convolution
+from tinycnn.inspect.trace.lessons.optimizer import sgd
 from tinycnn.inspect.trace.page import write_page
+from tinycnn.inspect.trace.record import made_record, run_lesson
+from tinycnn.inspect.trace.stops import Pass, Sayings
 
 __all__ = ["browser"]  # the fixture
 
@@ -38,7 +41,23 @@ def graph():
     return tc.trace(lambda a, b: tc.functional.relu(a * b) + a, np.array([1.0, 2.0]), np.array([3.0, -1.0])).record
 
 
-RECORDS = {"convolution": lambda: convolution().record, "learner": learner, "graph": graph}
+def pooling():
+    x = np.random.default_rng(1).normal(size=(1, 2, 5, 5))
+    return tc.trace(lambda x: tc.functional.max_pool2d(x, 3, stride=2, padding=1), x).record
+
+
+def step():
+    arrays = np.random.default_rng(2).normal(size=(3, 2, 2))
+    return made_record("sgd", [run_lesson(sgd(*arrays, 0.1, 0.9, True, 0.01))])
+
+
+RECORDS = {
+    "convolution": lambda: convolution().record,
+    "pooling": pooling,
+    "step": step,
+    "graph": graph,
+    "learner": learner,
+}
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +98,8 @@ def shown(tab, tensor):
     return dict(found.evaluate_all("cells => cells.map(cell => [cell.dataset.place, cell.textContent])"))
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "ko"])
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize(("language", "scheme", "width"), [("en", "light", 360), ("ko", "dark", 1280)])
+@pytest.mark.parametrize("name", ["convolution", "learner", "graph"])
 def test_it_is_silent_alone_and_accessible(name, language, scheme, width, browser, records, tmp_path):
     with browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
         tab = context.new_page()
@@ -121,20 +138,41 @@ def test_every_stop_shows_what_the_record_holds(tab, records, tmp_path):
     assert shown(tab, "x") == {str(i): told(v) for i, v in enumerate(record["operations"][0]["tensors"]["x"]["values"])}
 
 
+def test_cells_stand_where_their_index_says(tab, tmp_path):
+    x, w = np.arange(24.0).reshape(1, 2, 3, 4), np.arange(12.0).reshape(1, 2, 2, 3)
+    record = tc.trace(lambda x, w: tc.functional.conv2d(x, w, padding=(0, 1, 2, 1)), x, w).record
+    opened(tab, record, tmp_path)
+    rows = "g => g.map(g => [...g.rows].slice(1).map(r => [...r.cells].slice(1).map(c => c.textContent)))"
+    planes = tab.locator("[data-view='0'] table").evaluate_all(rows)
+    padded = np.pad(x[0], [(0, 0), (0, 1), (2, 1)])
+    assert planes == [[[told(number) for number in row] for row in plane] for plane in padded]
+    views = record["operations"][0]["phases"][0]["views"]
+    place = next(i for i, view in enumerate(views) if view["tensor"] == "weight" and view["kind"] == "matrix")
+    ((matrix,),) = tab.locator(f"[data-view='{place}'] table").evaluate_all(rows)
+    assert views[place]["rows"] == ["k"]
+    assert matrix == [told(number) for number in w.ravel()]
+    names = tab.locator(".grid .label").all_inner_texts()
+    assert names[:2] == ["x[0, 0]", "x[0, 1]"]
+
+
 def test_steps_by_keys_and_their_line_with_its_numbers(tab, records, tmp_path):
     phase = records["convolution"]["operations"][0]["phases"][0]
     opened(tab, records["convolution"], tmp_path)
-    for i, step in enumerate(phase["steps"][:6]):
+    walked = Pass(records["convolution"]["operations"][0], phase)
+    places = [(stop, step) for stop in range(2) for step in range(len(walked.stops[stop]))]
+    for (stop, number), step in zip(places, phase["steps"], strict=False):
         tab.keyboard.press("Shift+ArrowRight")
-        assert text(tab, "#position").startswith(f"stop {1 if i < 9 else 2} of 18, step {i + 1} of ")
+        assert text(tab, "#position") == f"stop {stop + 1} of 18, step {number + 1} of {len(walked.stops[stop])}"
         assert tab.locator("#source [aria-current]").get_attribute("data-line") == str(step["line"])
         assert text(tab, "#line").endswith(f" = {told(step['writes'][0][2])}")
         for tensor in ("x", "weight", "y"):
             accesses = [*step["reads"], *step["writes"]]
             assert cells(tab, tensor, ".now") == {place for name, place, _ in accesses if name == tensor}
-    assert tab.evaluate("location.hash").startswith("#operation=0&phase=0&stop=0")
-    tab.wait_for_function("location.hash.endsWith('&step=5')")
-    tab.keyboard.press("ArrowRight")  # one window on, as the button is off
+    tab.wait_for_function(f"location.hash === '#operation=0&phase=0&stop=1&step={places[-1][1]}'")
+    tab.keyboard.press("Shift+ArrowLeft")
+    assert text(tab, "#position").startswith(f"stop 2 of 18, step {places[-1][1]} of ")
+    tab.keyboard.press("ArrowLeft")  # a window back, as the button is off
+    tab.keyboard.press("ArrowRight")
     assert text(tab, "#position") == "stop 2 of 18"
     tab.click("[data-do=finer]")
     tab.keyboard.press("ArrowRight")
@@ -234,6 +272,15 @@ def test_a_number_is_hidden_until_it_is_said(tab, records, tmp_path):
     assert not tab.locator("#prediction").is_visible()
 
 
+def test_where_windows_overlap_the_sum_is_asked_for(tab, records, tmp_path):
+    opened(tab, records["convolution"], tmp_path, "#phase=1&stop=4")
+    tab.click("[data-do=predict]")
+    assert "What is dx[0, 1, 1, 1]?" in text(tab, "#question")
+    counts = tab.locator("td.written").evaluate_all("c => c.map(c => [c.textContent, c.dataset.count])")
+    asked = [count for number, count in counts if number == "?"]
+    assert asked == [max(count for _, count in counts if count)] == ["4/8"]
+
+
 def test_a_learners_reads_and_numbers_are_held_against_the_expected(tab, records, tmp_path):
     opened(tab, records["learner"], tmp_path, "#stop=4")
     expected = records["learner"]["operations"][0]["expected"]["reads"]["x"][4]
@@ -269,6 +316,7 @@ def test_without_script_there_is_a_picture(browser, records, tmp_path):
         write_page(tmp_path / "trace.html", records["convolution"])
         tab.goto((tmp_path / "trace.html").as_uri())
         assert tab.locator("#picture svg").is_visible()
+        assert tab.locator("h1:visible").count() == 1
         assert not tab.locator("#stepper").is_visible()
 
 
@@ -281,3 +329,20 @@ def test_it_works_within_a_notebook(tab, tmp_path):
     frame.locator("[data-do=next]").click()
     assert frame.locator("#position").inner_text() == "stop 2 of 18"
     assert not said
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("name", ["convolution", "pooling", "step"])
+def test_it_says_what_the_sheet_and_the_terminal_say(name, language, tab, records, tmp_path):
+    opened(tab, records[name], tmp_path, "", language)
+    sayings = Sayings(language)
+    for number, phase in enumerate(records[name]["operations"][0]["phases"]):
+        tab.select_option("#phase", str(number))
+        walked = Pass(records[name]["operations"][0], phase)
+        for stop in range(len(walked.stops)):
+            moment = walked.moment(stop)
+            told = tab.evaluate(
+                "['position', 'sentence', 'line'].map(id => document.querySelector('#' + id).textContent)"
+            )
+            assert told == [sayings.position(moment), sayings.sentence(moment), sayings.formula(moment, moment.running)]
+            tab.evaluate("document.querySelector('[data-do=next]').click()")

@@ -55,13 +55,14 @@ def test_what_is_left_out_is_put_back_to_the_last_bit(name, browser):
 def test_it_is_much_smaller():
     record = RECORDS["conv2d"]
     sizes = [len(gzip.compress(json.dumps(each).encode())) for each in (shortened(record), record)]
-    assert sizes[0] < 0.6 * sizes[1]
+    assert sizes[0] < 0.4 * sizes[1]
 
 
 def test_a_number_that_does_not_follow_is_kept():
     record = copy.deepcopy(RECORDS["conv2d"])
+    record["operations"][0]["phases"][0]["steps"] = record["operations"][0]["phases"][0]["steps"][:6]
     step = record["operations"][0]["phases"][0]["steps"][5]
     step["reads"][1][2] += 1e-12
     (short,) = shortened(record)["operations"]
-    assert short["phases"][0]["steps"][5]["reads"][1] == step["reads"][1]
-    assert short["phases"][0]["steps"][5]["products"] == step["products"]
+    assert short["phases"][0]["steps"][-1]["reads"][1] == step["reads"][1]
+    assert short["phases"][0]["steps"][-1]["products"] == step["products"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
+
+import numpy as np
 
 from tinycnn.backend import available_backends, use_backend
 from tinycnn.function import Function
@@ -12,6 +15,7 @@ from tinycnn.inspect.trace.lessons import LESSONS
 from tinycnn.inspect.trace.record import TooLargeError, Trace, made_record, run_lesson
 from tinycnn.inspect.trace.recorder import LIMIT
 from tinycnn.inspect.trace.run import run
+from tinycnn.nn import Module
 from tinycnn.random import default_generator
 
 __all__ = ["TooLargeError", "Trace", "trace"]
@@ -27,7 +31,7 @@ def trace(fn: Callable[..., Any], *arrays: Any, backward: bool = True, upstream:
     Parameters
     ----------
     fn
-        From as many Tensors as there are arrays to one Tensor.
+        From as many Tensors as there are arrays to one Tensor; of a Module, a copy in float64 runs.
     arrays
         Floating ones become Tensors of float64; others are handed on as they are.
     backward
@@ -52,8 +56,10 @@ def trace(fn: Callable[..., Any], *arrays: Any, backward: bool = True, upstream:
     >>> import numpy as np
     >>> import tinycnn as tc
     >>> tc.trace(tc.functional.relu, np.array([1.0, -2.0]))
-    Trace of relu: 2 steps
+    Trace of relu: 4 steps
     """
+    if isinstance(fn, Module):
+        fn = deepcopy(fn).astype(np.float64)
     state = default_generator.seed, default_generator.calls
     runs = {}
     for name in sorted(set(available_backends()) - {"cupy"}, reverse=True):  # numpy first

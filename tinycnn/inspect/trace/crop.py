@@ -197,7 +197,12 @@ def _convolution(call: Call, part: Part) -> Cut:
     channels, groups = _groups(g.K // g.groups, g.C // g.groups, kernels)
     rows, top, bottom = _window(g.rows, p)
     columns, left, right = _window(g.columns, q)
-    options = {"stride": g.stride, "padding": (top, bottom, left, right), "dilation": g.dilation, "groups": groups}
+    options: dict[str, Any] = {
+        "stride": g.stride,
+        "padding": (top, bottom, left, right),
+        "dilation": g.dilation,
+        "groups": groups,
+    }
     return (
         partial(F.conv2d, **options, algorithm="direct"),
         (x[images, channels, rows, columns], weight[kernels], *(b[kernels] for b in bias)),

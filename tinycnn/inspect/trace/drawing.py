@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
@@ -162,31 +162,43 @@ def shortened(text: str, cells: int) -> str:
     return text if cell_len(text) <= cells else set_cell_size(text, cells - 1).rstrip() + "…"
 
 
-def _runs(primitives: Iterable[Primitive]) -> Iterable[list[Primitive]]:
-    """Texts on one line and of one style together: they share what is written of them."""
-    for _, run in groupby(primitives, lambda each: each[3:] + each[1:2] if isinstance(each, Text) else id(each)):
+def _runs(primitives: Iterable[Primitive]) -> Iterator[list[Primitive]]:
+    """Neighbours of one style: they share what is written of it."""
+
+    def style(each: Primitive) -> tuple[Any, ...]:
+        return (type(each), *each[3:]) if isinstance(each, Text) else (type(each), each.style)
+
+    for _, run in groupby(primitives, style):
         yield list(run)
 
 
-def _drawn(run: list[Primitive]) -> str:
+def _drawn(run: Sequence[Primitive]) -> str:
     first = run[0]
-    style = f'class="tcs-{first.style}"'
-    if isinstance(first, Rect):
-        x, y, width, height = map(_short, first[:4])
-        return f'<rect {style} x="{x}" y="{y}" width="{width}" height="{height}"/>'
-    if isinstance(first, Line):
-        x, y, to_x, to_y = map(_short, first[:4])
-        return f'<path {style} d="M{x} {y}L{to_x} {to_y}"/>'
+    if not isinstance(first, Text):
+        return f'<path class="tcs-{first.style}" d="{"".join(map(_path, run))}"/>'
     anchor = "" if first.anchor == "start" else f' text-anchor="{first.anchor}"'
-    inside = "".join(f'<tspan x="{_short(each.x)}">{_escaped(each.text)}</tspan>' for each in run if _is_text(each))
-    if len(run) == 1:
-        inside = _escaped(first.text)
-        anchor += f' x="{_short(first.x)}"'
-    return f'<text {style}{anchor} y="{_short(first.y)}" font-size="{_short(first.size)}">{inside}</text>'
+    head = f'class="tcs-{first.style}" font-size="{_short(first.size)}"{anchor}'
+    return f"<text {head}>{''.join(_spans(run))}</text>"
 
 
-def _is_text(each: Primitive) -> bool:
-    return isinstance(each, Text)
+def _path(each: Primitive) -> str:
+    if isinstance(each, Rect):
+        x, y, width, height = map(_short, each[:4])
+        return f"M{x} {y}h{width}v{height}h-{width}z"
+    assert isinstance(each, Line)
+    x, y, to_x, to_y = map(_short, each[:4])
+    return f"M{x} {y}H{to_x}" if y == to_y else f"M{x} {y}L{to_x} {to_y}"
+
+
+def _spans(run: Sequence[Primitive]) -> Iterator[str]:
+    """Texts; the height is named where it changes."""
+    height = ""
+    for each in run:
+        assert isinstance(each, Text)
+        y = _short(each.y)
+        down = "" if y == height else f' y="{y}"'
+        yield f'<tspan x="{_short(each.x)}"{down}>{_escaped(each.text)}</tspan>'
+        height = y
 
 
 def _escaped(text: str) -> str:

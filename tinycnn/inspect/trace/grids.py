@@ -8,7 +8,8 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from tinycnn.inspect.trace.stops import Access, Moment, is_at_loops, padding_text
+from tinycnn.inspect.trace.entries import Access, is_at_loops, padding_text
+from tinycnn.inspect.trace.stops import Moment
 
 
 class Cell(NamedTuple):
@@ -19,7 +20,7 @@ class Cell(NamedTuple):
     text
         The number.
     mark
-        ``written``, ``read``, ``padding`` or nothing.
+        ``written``, ``read``, ``padding``, ``later`` for an entry that will be written, or nothing.
     is_now
         Whether the single step that is shown reads or writes it.
     is_banded
@@ -62,6 +63,11 @@ class Grid:
         return any(cell.is_touched for row in self.cells for cell in row)
 
     @property
+    def is_written(self) -> bool:
+        """Whether the stop writes any cell of it."""
+        return any(cell.mark == "written" for row in self.cells for cell in row)
+
+    @property
     def size(self) -> int:
         """How many cells it has."""
         return len(self.rows) * len(self.columns)
@@ -97,16 +103,18 @@ def _is_matrix(view: Mapping[str, Any], tensor: Mapping[str, Any]) -> bool:
 
 
 def _cell(moment: Moment, entry: Access, is_banded: bool = False) -> Cell:
-    mark = "written" if entry in moment.written else "read" if entry in moment.read else ""
+    mark = "later" if moment.is_later(*entry) else ""
+    mark = "written" if entry in moment.written else "read" if entry in moment.read else mark
     return Cell(moment.text(*entry), mark, entry in moment.now, is_banded)
 
 
 def _planes(moment: Moment, view: Mapping[str, Any], tensor: Mapping[str, Any]) -> list[Grid]:
-    name, padding = view["tensor"], padding_text(moment.walked.operation)
+    name, padding = view["tensor"], padding_text(moment.walked.operation, view["tensor"])
     shape = (1,) * (2 - len(tensor["shape"])) + tuple(tensor["shape"])
     *outer, height, width = shape
     top, bottom, left, right = view["padding"]
-    heads = [_heads(height, top, bottom) if len(tensor["shape"]) > 1 else [""], _heads(width, left, right)]
+    row_heads = _heads(height, top, bottom) if len(tensor["shape"]) > 1 else [""]
+    column_heads = _heads(width, left, right)
     grids = []
     for plane, index in enumerate(product(*map(range, outer))):
 
@@ -118,7 +126,8 @@ def _planes(moment: Moment, view: Mapping[str, Any], tensor: Mapping[str, Any]) 
 
         caption = f"{name}[{', '.join(map(str, index))}]" if index else name
         rows = range(height + top + bottom)
-        grids.append(Grid(caption, *heads, [[cell(i, j) for j in range(width + left + right)] for i in rows]))
+        cells = [[cell(i, j) for j in range(width + left + right)] for i in rows]
+        grids.append(Grid(caption, row_heads, column_heads, cells))
     return grids
 
 
@@ -127,15 +136,22 @@ def _matrix(moment: Moment, view: Mapping[str, Any], tensor: Mapping[str, Any]) 
     skips = {letter: prod(tensor["shape"][axis + 1 :]) for axis, letter in enumerate(tensor["axes"])}
     rows, columns = (list(product(*(range(sizes[letter]) for letter in view[side]))) for side in ("rows", "columns"))
 
-    def cell(row: tuple[int, ...], column: tuple[int, ...]) -> Cell:
-        index = [*zip(view["rows"], row, strict=True), *zip(view["columns"], column, strict=True)]
-        is_banded = is_at_loops(view["rows"], row, moment.loops) or is_at_loops(view["columns"], column, moment.loops)
-        return _cell(moment, (view["tensor"], sum(skips[letter] * at for letter, at in index)), is_banded)
+    row_bands, column_bands = (
+        [is_at_loops(view[side], index, moment.loops) for index in indices]
+        for side, indices in (("rows", rows), ("columns", columns))
+    )
+    row_places, column_places = (
+        [sum(skips[letter] * at for letter, at in zip(view[side], index, strict=True)) for index in indices]
+        for side, indices in (("rows", rows), ("columns", columns))
+    )
+
+    def cell(i: int, j: int) -> Cell:
+        return _cell(moment, (view["tensor"], row_places[i] + column_places[j]), row_bands[i] or column_bands[j])
 
     letters = [" ".join(view[side]) for side in ("rows", "columns")]
     caption = f"{view['tensor']}: {' × '.join(letters)}" if all(letters) else view["tensor"]
-    heads = [[" ".join(map(str, index)) for index in side] for side in (rows, columns)]
-    return Grid(caption, *heads, [[cell(row, column) for column in columns] for row in rows])
+    row_heads, column_heads = ([" ".join(map(str, index)) for index in side] for side in (rows, columns))
+    return Grid(caption, row_heads, column_heads, [[cell(i, j) for j in range(len(columns))] for i in range(len(rows))])
 
 
 def _heads(size: int, before: int, after: int) -> list[str]:

@@ -75,7 +75,7 @@ class Phase:
     function, arguments
         What runs; arrays among the arguments record under their names.
     result
-        Name of the array that it makes.
+        Name of the array that it makes, the first where it returns several.
     expected
         The result as each backend computed it.
     stops
@@ -85,11 +85,11 @@ class Phase:
     size
         About how many steps it takes.
     uses
-        Results of earlier phases that are arguments too, by their names.
+        Arrays that earlier phases made and that are arguments too, by their names.
     """
 
     name: str
-    function: Callable[..., Array]
+    function: Callable[..., Array | tuple[Array, ...]]
     arguments: Mapping[str, Any]
     result: str
     expected: Mapping[str, Array]

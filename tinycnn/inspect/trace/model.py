@@ -13,6 +13,7 @@ import numpy as np
 
 import tinycnn.functional as F
 from tinycnn.arrays import Array
+from tinycnn.backend import use_backend
 from tinycnn.function import Function
 from tinycnn.hooks import Call as Watched
 from tinycnn.hooks import watch
@@ -215,9 +216,8 @@ def _one(seen: Watched) -> Array:
 
 
 def _parts(call: Call) -> Iterator[tuple[slice, ...]]:
-    """Parts of an output where the gradient is strongest, the largest first: there is most to be seen going back."""
-    assert call.grad is not None
-    strength = np.abs(np.asarray(call.grad))
+    """Parts of an output where it and its gradient stand out, the largest first: there is most to be seen."""
+    strength = _prominence(call)
     for size in dict.fromkeys(_sizes(call)):
         windows = np.lib.stride_tricks.sliding_window_view(strength, size)
         sums = windows.sum(axis=tuple(range(strength.ndim, 2 * strength.ndim)))
@@ -225,8 +225,17 @@ def _parts(call: Call) -> Iterator[tuple[slice, ...]]:
         yield tuple(slice(int(start), int(start) + length) for start, length in zip(first, size, strict=True))
 
 
+def _prominence(call: Call) -> Array:
+    """|dy| of each output; of maps times |y − the middle of its map|, which is the answer to what fills the picture."""
+    assert call.grad is not None
+    y, dy = (np.asarray(array, np.float64) for array in (call.output, call.grad))
+    if y.ndim < 4 or y[0, 0].size == 1:
+        return np.abs(dy)
+    return np.abs(dy) * np.abs(y - np.median(y, axis=(2, 3), keepdims=True))
+
+
 def _sizes(call: Call) -> Iterator[tuple[int, ...]]:
-    """Of a part: a block of one map, or numbers in a row where a map is a single number; channels whole where needed."""
+    """Of a part: a block of one map, or of all where needed; numbers in a row where each map is a single one."""
     shape = call.output.shape
     name = type(call.function).__name__
     if len(shape) == 1:  # a loss of each image
@@ -242,6 +251,7 @@ def _sizes(call: Call) -> Iterator[tuple[int, ...]]:
 
 def _steps(crop: Crop) -> int:
     """About how many steps it takes."""
-    (call,) = run(crop.function, crop.arrays, upstream=crop.upstream).calls.values()
-    lesson = LESSONS[type(call.function)]({"": call})
+    with use_backend("numpy"):
+        (call,) = run(crop.function, crop.arrays, upstream=crop.upstream).calls.values()
+    lesson = LESSONS[type(call.function)]({"numpy": call})
     return sum(phase.size for phase in lesson.phases)

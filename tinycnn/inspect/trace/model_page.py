@@ -1,4 +1,4 @@
-"""The pages of a forward and a backward pass: one that shows all layers, and one for each that can be stepped through."""
+"""The pages of a forward and a backward pass: one that shows all layers, and one for each that has steps to show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from html import escape
 from math import ceil, prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,14 @@ IMAGE_SIZE = 64  # pixels along a side of the image
 ROW, ROWS = 128, 4  # numbers side by side, at most, and such rows
 CLASSES = 20  # the most whose probabilities are told
 
+WORDS = Path(__file__).parent / "words" / "model"
+
+BACK = (
+    '<nav style="width:min(100% - 2.5rem,84rem);margin:0 auto;padding-top:.8rem;color:var(--soft);font:.9375rem/1.5 '
+    'var(--sans)"><a href="{index}" style="color:var(--link)">{back}</a> · {name}</nav>'
+)
+"""The way from a layer's page to that of all layers."""
+
 INDEX, MARK = "index.html", '<meta name="generator" content="tinycnn step"/>'
 OURS = re.compile(r"index\.html|\d+-[\w-]+\.html")
 """What such a folder holds, and no more."""
@@ -44,7 +53,7 @@ class Sheet(NamedTuple):
     ----------
     picture
         A ``data:`` URI.
-    count
+    drawn
         How many maps are drawn; all numbers that are drawn are one.
     shown, total
         How many maps, or numbers, are drawn, and how many there are.
@@ -59,7 +68,7 @@ class Sheet(NamedTuple):
     """
 
     picture: str
-    count: int
+    drawn: int
     shown: int
     total: int
     height: int
@@ -110,21 +119,26 @@ class Page(NamedTuple):
 
 def layer_pages(seen: Pass, language: str = "en") -> dict[int, Page]:
     """Pages that step through layers, by the layer's number; of a large layer, through the part that fits a page."""
+    back = Texts(WORDS, language)["back"]
     pages = {}
-    for number, layer in enumerate(seen.layers):
-        page = _layer_page(f"{number + 1}-{_slug(layer)}.html", layer, language)
+    for i, layer in enumerate(seen.layers):
+        name = f"{layer.name}, {layer.kind}" if layer.name else layer.kind
+        way_back = BACK.format(index=f"{INDEX}#layer-{i + 1}", back=escape(back), name=escape(name))
+        page = _layer_page(f"{i + 1}-{_slug(layer)}.html", layer, language, way_back)
         if page is not None:
-            pages[number] = page
+            pages[i] = page
     return pages
 
 
-def _layer_page(name: str, layer: Layer, language: str) -> Page | None:
+def _layer_page(name: str, layer: Layer, language: str, way_back: str) -> Page | None:
     for crop in layer.crops():
         made = crop.trace()
         titled = Trace({**made.record, "title": f"{layer.name or layer.kind}: {made.record['title']}"})
         try:
-            text = titled.to_html(language=language)
+            text = titled.to_html(language=language).replace("<main", f"{way_back}<main", 1)
         except TooLargeError:
+            continue
+        if len(text.encode()) > LARGEST:
             continue
         return Page(name, text, crop.part, crop.call.output.shape, crop.call is layer.calls[-1])
     return None
@@ -172,9 +186,10 @@ def index_page(
     )
     environment.filters |= {"number": number, "part": part_of_1, "shape": shaped, "told": told, "count": "{:,}".format}
     template = environment.from_string((folder / INDEX).read_text(encoding="utf-8"))
-    texts = Texts(Path(__file__).parent / "words" / "model", language)
+    texts = Texts(WORDS, language)
     for most, size in MAPS:
-        sheets = [[_sheet(array, max(most, 1), size) for array in (layer.output, layer.gradient)] for layer in seen.layers]
+        arrays = [(layer.output, layer.gradient) for layer in seen.layers]
+        sheets = [[_sheet(array, max(most, 1), size) for array in both] for both in arrays]
         text: str = template.render(
             seen=seen,
             are_drawn=most > 0,
@@ -218,7 +233,8 @@ def _sheet(values: Array, most: int, size: int) -> Sheet:
         len(shown),
         min(numbers.size, ROW * ROWS) if is_row else len(shown),
         numbers.size if is_row else len(maps),
-        *maps.shape[1:],
+        height=maps.shape[1],
+        width=maps.shape[2],
         limit=limit,
         low=float(numbers.min()),
         high=float(numbers.max()),
@@ -236,7 +252,7 @@ def _in_rows(numbers: Array) -> Array:
 
 
 def _told_of(seen: Pass) -> list[int]:
-    """Classes whose probabilities are told: all, or the likeliest of many with the one that the loss is held against."""
+    """Classes whose probabilities are told: all, or of many the likeliest, and the one of the loss."""
     likeliest = np.argsort(-seen.probabilities, kind="stable")[:CLASSES].tolist()
     if len(seen.probabilities) <= CLASSES:
         return sorted(likeliest)

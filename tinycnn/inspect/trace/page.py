@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinycnn.choices import look_up
 from tinycnn.inspect.trace.record import TooLargeError
+from tinycnn.inspect.trace.sheet import sheet_svg
 from tinycnn.inspect.trace.short import shortened
 from tinycnn.storage import write_text
-from tinycnn.texts import Texts
+from tinycnn.texts import LANGUAGES, Texts
 from tinycnn.version import __version__
 
 FOLDER = Path(__file__).parent
@@ -42,6 +44,7 @@ SCRIPTS = (
     "graph_picture.js",
     "graph.js",
     "player.js",
+    "screen.js",
     "page.js",
 )
 OF_GRAPHS = ("graph.css", "graph_layout.js", "graph_walk.js", "graph_words.js", "graph_picture.js", "graph.js")
@@ -71,6 +74,8 @@ def page(record: Mapping[str, Any], language: str = "en") -> str:
     ------
     TooLargeError
         When it would pass `LIMIT` bytes.
+    ValueError
+        When there are no words in this language.
 
     Examples
     --------
@@ -80,13 +85,13 @@ def page(record: Mapping[str, Any], language: str = "en") -> str:
     >>> page(traced.record)[:15]
     '<!DOCTYPE html>'
     """
-    texts = Texts(FOLDER / "words" / "page", language)
+    texts = Texts(FOLDER / "words" / "page", look_up("language", language, {name: name for name in LANGUAGES}))
     made = record.get("made_by", {})
     filled = {
         "language": language,
         "title": _escaped(texts.say("page.of", title=record["title"])),
         "style": _joined(STYLES, record),
-        "picture": _picture(record, language),
+        "picture": NO_HTML.sub("\ufffd", sheet_svg(record, language)) if record["operations"] else "",
         "made_by": _escaped(texts.say("page.made_by", version=made.get("tinycnn", __version__))),
         "record": _packed({"record": shortened(record), "words": words(record, language)}),
         "script": f'(() => {{\n"use strict";\n{_joined(SCRIPTS, record)}}})();',
@@ -97,7 +102,7 @@ def page(record: Mapping[str, Any], language: str = "en") -> str:
     if size > LIMIT:
         raise TooLargeError(
             f"the page of {record['title']} would have {size:,} bytes, and {LIMIT:,} is the most: "
-            "make the input smaller or take fewer channels"
+            "make the input smaller, take fewer channels, or show a part with tc.inspect.trace_part"
         )
     return made_page
 
@@ -119,7 +124,7 @@ def words(record: Mapping[str, Any], language: str) -> dict[str, Any]:
     """What the script of a page says: its own words, and those of the operations and passes of a record."""
     own = Texts(FOLDER / "words" / "page", language)
     told = Texts(FOLDER / "words" / "operations", language)
-    operations = {}
+    operations: dict[str, dict[str, Any]] = {}
     for operation in record["operations"]:
         name = operation["operation"]
         found = {key: told[f"{name}.{key}"] for key in ("title", *(phase["name"] for phase in operation["phases"]))}
@@ -137,14 +142,6 @@ def notebook_frame(made_page: str, title: str) -> str:
         f'<iframe srcdoc="{html.escape(made_page)}" sandbox="allow-scripts" title="{_escaped(title)}" '
         'style="width: 100%; height: 56rem; border: 0"></iframe>'
     )
-
-
-def _picture(record: Mapping[str, Any], language: str) -> str:
-    try:
-        from tinycnn.inspect.trace.sheet import sheet_svg
-    except ModuleNotFoundError:
-        return ""
-    return sheet_svg(dict(record), language) if record["operations"] else ""
 
 
 def _packed(payload: Mapping[str, Any]) -> str:

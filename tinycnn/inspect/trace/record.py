@@ -71,6 +71,54 @@ class Trace:
             write_text(Path(path), made)
         return made
 
+    def to_svg(
+        self,
+        path: str | Path | None = None,
+        language: str = "en",
+        operation: int = 0,
+        phase: int = 0,
+        stop: int | None = None,
+    ) -> str:
+        """One stop on a sheet to print, as SVG, also written to a file where one is named.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        language
+            One of `tinycnn.texts.LANGUAGES`.
+        operation, phase, stop
+            Their numbers, from 0; the stop in the middle where None.
+
+        Raises
+        ------
+        ValueError
+            When the record has no such operation, pass or stop.
+        """
+        from tinycnn.inspect.trace.sheet import sheet_svg
+
+        made = sheet_svg(self.record, language, operation, phase, stop)
+        if path is not None:
+            write_text(Path(path), made)
+        return made
+
+    def to_png(
+        self, path: str | Path, language: str = "en", operation: int = 0, phase: int = 0, stop: int | None = None
+    ) -> None:
+        """The same sheet as PNG.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            When Matplotlib is not installed.
+        ValueError
+            When the record has no such operation, pass or stop, or a font lacks.
+        """
+        from tinycnn.inspect.trace.png import write_png
+        from tinycnn.inspect.trace.sheet import sheet
+
+        write_png(sheet(self.record, language, operation, phase, stop), Path(path))
+
     def _repr_html_(self) -> str:
         """How a notebook shows it."""
         from tinycnn.inspect.trace.page import notebook_frame
@@ -124,16 +172,21 @@ def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
     """
     size = sum(phase.size for phase in lesson.phases)
     if size > limit:
-        raise TooLargeError(f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown")
+        raise TooLargeError(
+            f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown: make the input smaller or "
+            "its channels fewer, or show some of the outputs, with tc.inspect.trace_part"
+        )
     tensors: dict[str, dict[str, Any]] = {}
     phases, agrees = [], []
     results: dict[str, Array] = {}
     for phase in lesson.phases:
         recorder = Recorder()
-        result = recorder.run(phase.function, **phase.arguments, **{name: results[name] for name in phase.uses})
+        given = {**phase.arguments, **{name: results[name] for name in phase.uses}}
+        result = recorder.run(phase.function, **{name: _in_double(value) for name, value in given.items()})
         if recorder.raised is not None:
             raise recorder.raised
-        results[phase.result] = result
+        result = result[0] if isinstance(result, tuple) else result
+        results |= {**recorder.arrays, phase.result: result}
         agrees += list(_compared(lesson, phase, result))
         for name, array in recorder.arrays.items():
             tensors.setdefault(name, _tensor(lesson, name, array))
@@ -147,6 +200,11 @@ def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
         "tensors": tensors,
         "phases": phases,
     }
+
+
+def _in_double(value: Any) -> Any:
+    """An argument of the loops, which compute in float64 whatever the backend did."""
+    return np.asarray(value, np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 def _tensor(lesson: Lesson, name: str, array: Array) -> dict[str, Any]:
@@ -180,8 +238,10 @@ def _phase(phase: Phase, recorder: Recorder) -> dict[str, Any]:
 
 def _compared(lesson: Lesson, phase: Phase, result: Array) -> Iterator[dict[str, Any]]:
     for backend, expected in phase.expected.items():
-        difference = float(np.max(np.abs(result - expected), initial=0.0))
-        scale = max(1.0, float(np.max(np.abs(result), initial=0.0)))
+        is_same = (result == expected) | (np.isnan(result) & np.isnan(expected))  # infinities have no difference
+        differing, wanted = result[~is_same], expected[~is_same]
+        difference = float(np.max(np.abs(differing - wanted), initial=0.0))
+        scale = max(1.0, float(np.max(np.abs(result), initial=0.0, where=np.isfinite(result))))
         if not difference <= TOLERANCE[str(expected.dtype)] * scale:
             raise AssertionError(
                 f"{lesson.operation}, {phase.name}: {backend} differs from the loops by {difference:g}; "

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len
 
 from tinycnn.inspect.trace.drawing import MONO_ADVANCE, Drawing, Line, Primitive, Rect, Text, shortened, wrapped
+from tinycnn.inspect.trace.entries import narrowed
 from tinycnn.inspect.trace.grids import Grid, grids_of
 from tinycnn.inspect.trace.stops import Moment, Pass, Sayings
 
@@ -16,17 +17,21 @@ WIDTH, HEIGHT = 1123, 794
 MARGIN = 38
 RIGHT = WIDTH - MARGIN
 
-SIZES = (13.0, 12.0, 11.0, 10.0, 9.0, 8.0)
+SIZES = (18.0, 16.0, 14.0, 13.0, 12.0, 11.0, 10.0, 9.0, 8.0)
 """Of the numbers in the grids: the largest at which all of them fit."""
-CELLS = 500
-"""The most that are drawn: the sheet stays small, as it stands inside each page too."""
+LIMIT = 30_000
+"""Bytes of a sheet: it stands inside each page too."""
+CELLS = (500, 400, 300, 200, 100, 0)
+"""The most that are drawn: the first number of them with which the sheet is small enough."""
 GAP = 20
 """Between two grids."""
 
 SOURCE_SIZE, ROW = 9.5, 13
-SOURCE_WIDTH = 610
-BELOW = 250
-"""Height that source and table have at least."""
+SOURCE_WIDTH = 550
+BELOW = 270
+"""Height that is kept for source and table, where they need it."""
+CROPS = ((20, 24), (9, 12))
+"""Rows and columns of the largest grids: the second where the first are too large."""
 
 
 def sheet_svg(
@@ -82,8 +87,11 @@ def sheet(
     moment = walked.moment(last // 2 if stop is None else stop)
     sayings = Sayings(language)
     title = f"{sayings.title(chosen)}: {sayings.of_pass(walked)['title']}, {sayings.position(moment)}"
-    drawn = _Sheet(moment, sayings, title)
-    return Drawing(WIDTH, HEIGHT, title, language, drawn.primitives)
+    for cells in CELLS:
+        drawing = Drawing(WIDTH, HEIGHT, title, language, _Sheet(moment, sayings, title, cells).primitives)
+        if len(drawing.to_svg().encode()) <= LIMIT:
+            break
+    return drawing
 
 
 def _chosen(what: str, among: Sequence[Any], number: int) -> Any:
@@ -101,12 +109,13 @@ class _Placed(NamedTuple):
 class _Sheet:
     """A sheet as it is filled, from the top down."""
 
-    def __init__(self, moment: Moment, sayings: Sayings, title: str):
-        self.moment, self.sayings = moment, sayings
+    def __init__(self, moment: Moment, sayings: Sayings, title: str, cells: int):
+        self.moment, self.sayings, self.cells = moment, sayings, cells
         self.primitives: list[Primitive] = [Rect(0, 0, WIDTH, HEIGHT, "paper")]
         self.notes: list[str] = []
         y = self._head(title)
-        y = self._views(y + 14, HEIGHT - MARGIN - BELOW)
+        rows = max(len(moment.walked.phase["source"]), len(moment.steps) + 1)
+        y = self._views(y + 14, HEIGHT - MARGIN - min(BELOW, rows * ROW + 50))
         self._source(y + 22)
         self._terms(y + 22)
         self._foot()
@@ -128,11 +137,16 @@ class _Sheet:
 
     def _views(self, top: float, bottom: float) -> float:
         """The grids in rows; where they end."""
-        grids = [grid.cropped(20, 24) for grid in grids_of(self.moment)]
-        size, kept = SIZES[-1], grids
-        while not self._fits(kept, size, top, bottom):
-            spare = [grid for grid in kept if not grid.is_touched] or kept
-            kept = [grid for grid in kept if grid is not spare[-1]]
+        grids = grids_of(self.moment)
+        kept, size = grids, SIZES[-1]
+        for crop in CROPS:
+            kept = [grid.cropped(*crop) for grid in grids]
+            while not self._fits(kept, size, top, bottom) and not all(grid.is_touched for grid in kept):
+                kept.remove([grid for grid in kept if not grid.is_touched][-1])
+            if self._fits(kept, size, top, bottom):
+                break
+        while not self._fits(kept, size, top, bottom):  # what is written stays longest
+            kept.remove(([grid for grid in kept if not grid.is_written] or kept)[-1])
         for size in SIZES:
             if self._fits(kept, size, top, bottom):
                 break
@@ -146,7 +160,7 @@ class _Sheet:
 
     def _fits(self, grids: Sequence[Grid], size: float, top: float, bottom: float) -> bool:
         ends = [(p.x + _width(p.grid, size), p.y + _height(p.grid, size)) for p in _flow(grids, size, top)]
-        is_small = sum(grid.size for grid in grids) <= CELLS
+        is_small = sum(grid.size for grid in grids) <= self.cells
         return not ends or (is_small and all(x <= RIGHT and y <= bottom for x, y in ends))
 
     def _grid(self, placed: _Placed, size: float) -> None:
@@ -167,10 +181,11 @@ class _Sheet:
                     add(Line(left + j * wide, top, left + j * wide, bottom, "rule"))
         for j, head in enumerate(grid.columns):
             add(Text(left + (j + 0.5) * wide, top - size * 0.4, head, "head", size * 0.8, "middle"))
-        for i, (head, row) in enumerate(zip(grid.rows, grid.cells, strict=True)):
-            base = top + (i + 0.5) * high + size * 0.36
+        bases = [top + (i + 0.5) * high + size * 0.36 for i in range(len(grid.rows))]
+        for base, head in zip(bases, grid.rows, strict=True):
             add(Text(left - size * 0.4, base, head, "head", size * 0.8, "end"))
-            for style, marks in (("head", ("padding",)), ("mono", ("", "read")), ("strong", ("written",))):
+        for style, marks in (("head", ("padding", "later")), ("mono", ("", "read")), ("strong", ("written",))):
+            for base, row in zip(bases, grid.cells, strict=True):
                 for j, cell in enumerate(row):
                     if cell.mark in marks and cell.text:
                         add(Text(left + (j + 0.5) * wide, base, cell.text, style, size, "middle"))
@@ -185,17 +200,18 @@ class _Sheet:
         shown = phase["source"][start : start + most]
         if len(shown) < len(phase["source"]):
             self.notes.append(self.sayings.own.say("sheet.lines_left", count=len(phase["source"]) - len(shown)))
-        cells = int((SOURCE_WIDTH - 34) / (SOURCE_SIZE * MONO_ADVANCE))
-        for i, line in enumerate(shown):
-            y = top + 8 + (i + 1) * ROW
-            is_running = running is not None and start + i == at
-            if is_running:
-                self.primitives.append(Rect(MARGIN, y - ROW + 3, SOURCE_WIDTH - 10, ROW, "running"))
-                self.primitives.append(Text(MARGIN + 2, y, "▸", "strong", SOURCE_SIZE))
+        bases = [top + 8 + (i + 1) * ROW for i in range(len(shown))]
+        for i, base in enumerate(bases):
             number = str(phase["first_line"] + start + i)
-            self.primitives.append(Text(MARGIN + 28, y, number, "head", SOURCE_SIZE, "end"))
-            style = "strong" if is_running else "mono"
-            self.primitives.append(Text(MARGIN + 34, y, shortened(line, cells), style, SOURCE_SIZE))
+            self.primitives.append(Text(MARGIN + 28, base, number, "head", SOURCE_SIZE, "end"))
+        cells = int((SOURCE_WIDTH - 34) / (SOURCE_SIZE * MONO_ADVANCE))
+        for i, (base, line) in enumerate(zip(bases, shown, strict=True)):
+            text, style = shortened(narrowed(line), cells), "mono"
+            if running is not None and start + i == at:
+                self.primitives.append(Rect(MARGIN, base - ROW + 3, SOURCE_WIDTH - 10, ROW, "running"))
+                self.primitives.append(Text(MARGIN + 2, base, "▸", "strong", SOURCE_SIZE))
+                style = "strong"
+            self.primitives.append(Text(MARGIN + 34, base, text, style, SOURCE_SIZE))
 
     def _terms(self, top: float) -> None:
         """The rows of the table that fit."""
@@ -215,16 +231,13 @@ class _Sheet:
         product_end = sum_end - wide[1] - 14
         cells = int((product_end - wide[0] - 14 - left - 26) / advance)
         self.primitives.append(Text(left, top, page["parts.terms"], "title", 12))
-        for i, (number, read, product, then) in enumerate(rows):
-            y = top + 8 + (i + 1) * ROW
-            styles = ("head", "head", "head") if i == 0 else ("mono", "mono", "strong")
-            ends = (
-                Text(left + 16, y, number, "head", SOURCE_SIZE, "end"),
-                Text(left + 22, y, shortened(read, cells), styles[0], SOURCE_SIZE),
-                Text(product_end, y, product, styles[1], SOURCE_SIZE, "end"),
-                Text(sum_end, y, then, styles[2], SOURCE_SIZE, "end"),
-            )
-            self.primitives += [text for text in ends if text.text]
+        for column, (x, anchor, room) in enumerate(
+            ((left + 16, "end", 3), (left + 22, "start", cells), (product_end, "end", 60), (sum_end, "end", 60))
+        ):
+            for i, row in enumerate(rows):
+                style = "head" if i == 0 or column == 0 else "strong" if column == 3 else "mono"
+                text = Text(x, top + 8 + (i + 1) * ROW, shortened(row[column], room), style, SOURCE_SIZE, anchor)
+                self.primitives += [text] if text.text else []
 
     def _foot(self) -> None:
         y, page = HEIGHT - MARGIN + 6.0, self.sayings.page

@@ -2,12 +2,15 @@
 
 Most of a record are values that were read, and what they came to: a value that was read is the one that was last
 written there, a product is that of the entries that were read, and what is written is often their sum. What can be
-worked out like this, to the last bit, is left out; web/restore.js, the twin of this file, puts it back.
+worked out like this, to the last bit, is left out. Steps that follow one another and do the same elsewhere are told
+as one, with the differences of their loop variables and places from step to step, which repeat and so compress well.
+web/restore.js, the twin of this file, puts everything back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from tinycnn.inspect.trace.recorder import PADDING
@@ -23,9 +26,9 @@ def shortened(record: Mapping[str, Any]) -> dict[str, Any]:
     --------
     >>> import numpy as np
     >>> import tinycnn as tc
-    >>> made = tc.trace(tc.functional.relu, np.array([1.5, -2.0]), backward=False)
+    >>> made = tc.trace(tc.functional.relu, np.array([1.5, 2.0]), backward=False)
     >>> [step["reads"] for step in shortened(made.record)["operations"][0]["phases"][0]["steps"]]
-    [[['x', 0]], [['x', 1]]]
+    [[['x', [0, 1]]]]
     """
     return {**record, "operations": [_operation(operation) for operation in record["operations"]]}
 
@@ -34,7 +37,9 @@ def _operation(operation: Mapping[str, Any]) -> dict[str, Any]:
     tensors, phases = dict(operation["tensors"]), operation["phases"]
     for name, tensor in operation["tensors"].items():
         phase = next((phase for phase in phases if name in _touched(phase)), None)
-        if phase is not None and name in _written(phase) and _last_written(phase, name, len(tensor["values"])) == tensor["values"]:
+        if phase is None or name not in _written(phase):
+            continue
+        if _last_written(phase, name, len(tensor["values"])) == tensor["values"]:
             tensors[name] = {key: value for key, value in tensor.items() if key != "values"}
     return {**operation, "tensors": tensors, "phases": [_phase(phase, operation["tensors"]) for phase in phases]}
 
@@ -63,7 +68,38 @@ def _phase(phase: Mapping[str, Any], tensors: Mapping[str, Any]) -> dict[str, An
     for name, tensor in tensors.items():
         if name not in written:
             values[name] = dict(enumerate(tensor["values"]))
-    return {**phase, "steps": [_step(step, values) for step in phase["steps"]]}
+    steps = [_step(step, values) for step in phase["steps"]]
+    return {**phase, "steps": [told for kind, group in groupby(steps, _kind) for told in _run(kind, list(group))]}
+
+
+def _kind(step: Mapping[str, Any]) -> Any:
+    """What a step has in common with those that do the same elsewhere; None where it tells a number of its own."""
+    if step.get("products") or any(len(access) > 2 for access in (*step["reads"], *step["writes"])):
+        return None
+    tensors = (tuple(access[0] for access in step[kind]) for kind in ("reads", "writes"))
+    return step["line"], tuple(step["loops"]), *tensors, "products" in step
+
+
+def _run(kind: Any, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if kind is None or len(steps) == 1:
+        return steps
+    first = steps[0]
+    run = {
+        **first,
+        "count": len(steps),
+        "loops": {name: _differences(step["loops"][name] for step in steps) for name in first["loops"]},
+    }
+    for way in ("reads", "writes"):
+        run[way] = [
+            [tensor, _differences(step[way][i][1] for step in steps)] for i, (tensor, _) in enumerate(first[way])
+        ]
+    return [run]
+
+
+def _differences(numbers: Iterable[int]) -> list[int]:
+    """The first, and how far each is from the one before."""
+    listed = list(numbers)
+    return [number - before for number, before in zip(listed, [0, *listed], strict=False)]
 
 
 def _step(step: Mapping[str, Any], values: Values) -> dict[str, Any]:
@@ -78,8 +114,9 @@ def _step(step: Mapping[str, Any], values: Values) -> dict[str, Any]:
     product = _times(read[-2], read[-1]) if len(read) > 1 else None
     if len(step["products"]) == 1 and _same(product, step["products"][0]):
         del short["products"]
+    usual = _result(read, step["products"])
     for tensor, place, value in step["writes"]:
-        short["writes"].append([tensor, place] if _same(_result(read, step["products"]), value) else [tensor, place, value])
+        short["writes"].append([tensor, place] if _same(usual, value) else [tensor, place, value])
         values.setdefault(tensor, {})[place] = value
     return short
 

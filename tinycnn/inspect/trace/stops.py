@@ -9,73 +9,17 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
 from itertools import groupby
-from math import prod
 from pathlib import Path
 from typing import Any
 
+from tinycnn.inspect.trace.entries import Access, Value, index_of, number_text, place_name
 from tinycnn.texts import Texts
 
 WORDS = Path(__file__).parent / "words"
-DIGITS = Context(prec=5, rounding=ROUND_HALF_UP)
-NOT_FINITE = {"nan": "NaN", "inf": "∞", "-inf": "−∞"}
 READ = re.compile(r"\{(\d+)\}")
-
-Value = float | int | str
-"""A number of a record; one that is not finite is a word."""
-Access = tuple[str, int]
-"""A tensor and a flat place in it; -1 is padding."""
-
-
-def number_text(value: Value) -> str:
-    """A number with at most five digits that count and a true minus sign.
-
-    Examples
-    --------
-    >>> number_text(-0.123456), number_text(-0.0), number_text(1234567), number_text("inf")
-    ('−0.12346', '0', '1.2346e6', '∞')
-    """
-    if isinstance(value, str):
-        return NOT_FINITE[value]
-    if value != value or value in (float("inf"), float("-inf")):
-        return number_text({float("inf"): "inf", float("-inf"): "-inf"}.get(value, "nan"))
-    rounded = DIGITS.plus(Decimal(value)).normalize()
-    if rounded == 0:
-        return "0"
-    exponent = rounded.adjusted()
-    text = f"{rounded:f}" if -4 <= exponent < 5 else f"{rounded.scaleb(-exponent):f}e{exponent}"
-    return text.replace("-", "−")
-
-
-def index_of(shape: Iterable[int], place: int) -> tuple[int, ...]:
-    """The index of a flat place.
-
-    Examples
-    --------
-    >>> index_of((2, 3), 4)
-    (1, 1)
-    """
-    found: list[int] = []
-    for size in reversed(list(shape)):
-        place, at = divmod(place, size)
-        found.insert(0, at)
-    return tuple(found)
-
-
-def place_name(operation: Mapping[str, Any], tensor: str, place: int, padding: str = "padding") -> str:
-    """The name of an entry, such as ``x[0, 1, 2, 3]``."""
-    shape = operation["tensors"].get(tensor, {}).get("shape")
-    if place < 0 or shape is None:
-        return padding if place == -1 else tensor
-    return f"{tensor}[{', '.join(map(str, index_of(shape, place)))}]" if shape else tensor
-
-
-def is_at_loops(letters: Iterable[str], index: Iterable[int], loops: Mapping[str, int]) -> bool:
-    """Whether an index over axes is where the loops are: all letters that the loops have agree, and there is one."""
-    known = [(loops[letter], at) for letter, at in zip(letters, index, strict=True) if letter in loops]
-    return bool(known) and all(loop == at for loop, at in known)
+NAME = re.compile(r"(?<![.\w])[A-Za-z]\w*")
 
 
 def stops_of(phase: Mapping[str, Any]) -> list[range]:
@@ -120,7 +64,7 @@ class History:
         return values[written - 1] if written else self._before.get((tensor, place))
 
     def writers(self, tensor: str, place: int) -> list[int]:
-        """Numbers of the steps that write an entry."""
+        """Numbers of the steps that write an entry, in order."""
         return self._writes.get((tensor, place), ([], []))[0]
 
 
@@ -167,10 +111,14 @@ class Moment:
         stops = self.walked.stops
         return [self.walked.phase["steps"][number] for number in stops[self.stop]] if stops else []
 
-    @property
+    @cached_property
     def running(self) -> Mapping[str, Any] | None:
-        """The step that has just run."""
-        return self.steps[-1 if self.step is None else self.step] if self.steps else None
+        """The step that has just run; of a whole stop the last one that writes its result."""
+        if not self.steps or self.step is not None:
+            return self.steps[self.step or 0] if self.steps else None
+        entry = self.result and self.result[:2]
+        own = [step for step in self.steps if any(tuple(write[:2]) == entry for write in step["writes"])]
+        return (own or self.steps)[-1]
 
     @property
     def count(self) -> int:
@@ -180,7 +128,7 @@ class Moment:
         numbers = self.walked.stops[self.stop]
         return numbers.stop if self.step is None else numbers.start + self.step + 1
 
-    @property
+    @cached_property
     def loops(self) -> dict[str, int]:
         """Loop variables: those that a stop stands for, or all of a step."""
         loops = dict(self.running["loops"]) if self.running else {}
@@ -190,9 +138,9 @@ class Moment:
     @cached_property
     def result(self) -> tuple[str, int, Value] | None:
         """The entry that the stop computes: of the result if it writes one, else the last that it writes at all."""
-        writes = [tuple(write) for step in self.steps for write in step["writes"]]
+        writes: list[tuple[str, int, Value]] = [tuple(write) for step in self.steps for write in step["writes"]]
         own = [write for write in writes if write[0] == self.walked.phase["result"]]
-        return (own or writes or [None])[-1]
+        return (own or writes)[-1] if writes else None
 
     @cached_property
     def read(self) -> set[Access]:
@@ -219,6 +167,11 @@ class Moment:
         else:
             value = self.walked.operation["tensors"][tensor]["values"][place]
         return "" if value is None else number_text(value)
+
+    def is_later(self, tensor: str, place: int) -> bool:
+        """Whether the pass writes an entry, and has not done so yet."""
+        writers = self.walked.history.writers(tensor, place)
+        return bool(writers) and writers[0] >= self.count
 
     def covers(self, tensor: str, plane: tuple[int, ...], row: int, column: int) -> bool:
         """Whether the window of the stop lies over a cell, also of padding.
@@ -328,10 +281,11 @@ class Sayings:
         reads = [value for _, _, value in step["reads"]]
         sides = []
         if step["writes"]:
-            sides.append(place_name(operation, *step["writes"][0][:2], self.padding))
+            sides.append(place_name(operation, step["writes"][0][0], step["writes"][0][1], self.padding))
         if expression and READ.search(expression):
             signs = expression.replace(" * ", " · ").replace(" - ", " − ")
             signs = re.sub(r"\b(\d+)\.0\b", r"\1", signs)
+            signs = NAME.sub(lambda found: _parameter_text(operation, step, found[0]), signs)
             sides.append(READ.sub(lambda found: _operand(reads, int(found[1]), found.start()), signs))
         if step["writes"]:
             sides.append(number_text(step["writes"][0][2]))
@@ -362,21 +316,20 @@ class Sayings:
         return str(self.page["parts.padding"])
 
 
-def padding_text(operation: Mapping[str, Any]) -> str:
-    """What stands in the cells around an image."""
-    return "−∞" if operation["operation"].startswith("max_pool") else "0"
-
-
-def size_of(tensor: Mapping[str, Any]) -> int:
-    """How many entries a tensor has."""
-    return prod(tensor["shape"])
-
-
 def _operand(reads: list[Value], place: int, at: int) -> str:
     if place >= len(reads):
         return "…"
     text = number_text(reads[place])
     return f"({text})" if at and text.startswith("−") else text
+
+
+def _parameter_text(operation: Mapping[str, Any], step: Mapping[str, Any], name: str) -> str:
+    """A name in a formula: its number where it is a parameter of the operation."""
+    value = None if name in step["loops"] else operation["parameters"].get(name)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return name
+    text = number_text(value)
+    return f"({text})" if text.startswith("−") else text
 
 
 def _parameter(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""The step page in a browser: every number on it is the engine's, and keys, links, clicks and readers find their way."""
+"""The step page in a browser: each number on it is the engine's, and keys, links and clicks lead where they should."""

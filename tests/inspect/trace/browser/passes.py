@@ -54,6 +54,15 @@ class Pass:
                 state[step.place] = step.after
             yield state.copy()
 
+    def step_states(self, stop):
+        """The same after each step of a stop."""
+        state = np.full(int(np.prod(self.shape)), np.nan)
+        for step in (step for earlier in self.stops[:stop] for step in earlier):
+            state[step.place] = step.after
+        for step in self.stops[stop]:
+            state[step.place] = step.after
+            yield state.copy()
+
 
 def window_terms(sizes, stride, padding, dilation, groups):
     """All products of a convolution, those with padding too: for each letter an array, and which lie inside.
@@ -67,7 +76,7 @@ def window_terms(sizes, stride, padding, dilation, groups):
     terms["c"] = terms["k"] // kernels * channels + terms["l"]
     terms["h"] = terms["p"] * stride[0] + terms["r"] * dilation[0] - padding[0]
     terms["w"] = terms["q"] * stride[1] + terms["s"] * dilation[1] - padding[2]
-    is_inside = (0 <= terms["h"]) & (terms["h"] < sizes["h"]) & (0 <= terms["w"]) & (terms["w"] < sizes["w"])
+    is_inside = (terms["h"] >= 0) & (terms["h"] < sizes["h"]) & (terms["w"] >= 0) & (terms["w"] < sizes["w"])
     return terms, is_inside
 
 

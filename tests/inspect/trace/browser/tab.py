@@ -40,10 +40,11 @@ window.seen = () => {
 };
 """
 WALK = """
-(phase) => {
+([phase, finer]) => {
   const root = document.querySelector(".tc-trace"), select = root.querySelector("#phase");
   select.value = phase;
   select.dispatchEvent(new Event("change", { bubbles: true }));
+  if (finer) root.querySelector("[data-do=finer]").click();
   const next = root.querySelector("[data-do=next]"), states = [seen()];
   while (!next.disabled && states.length < 5000) {
     next.click();
@@ -52,7 +53,7 @@ WALK = """
   return states;
 }
 """
-"""Go through all stops of a pass, from the first to the last, by its buttons."""
+"""Go through a pass, from its first stop to its last, by its buttons."""
 
 
 @contextmanager
@@ -86,9 +87,9 @@ def seen(tab):
     return tab.evaluate("seen()")
 
 
-def walk(tab, phase):
-    """What is on the screen at each stop of a pass."""
-    return tab.evaluate(WALK, phase)
+def walk(tab, phase, finer=False):
+    """What is on the screen at each stop of a pass, or at each of its steps."""
+    return tab.evaluate(WALK, [phase, finer])
 
 
 def marked(state, mark):

@@ -26,19 +26,29 @@ def test_each_number_at_each_stop(case, browser, tmp_path):
     path = tmp_path / "page.html"
     case.trace.to_html(path)
     assert path.stat().st_size <= LIMIT
-    passes = case.passes(case)
     (recorded,) = case.trace.operations
-    assert [each.name for each in passes] == [phase["name"] for phase in recorded["phases"]]
+    assert recorded["operation"] == case.operation
+    assert [made.name for made in case.passes(case)] == [phase["name"] for phase in recorded["phases"]]
+    check_page(browser, path, case)
+
+
+def check_page(browser, path, case):
+    """All passes of a page."""
     with opened(browser, path) as tab:
-        for number_of_phase, made in enumerate(passes):
-            states = walk(tab, number_of_phase)
-            assert len(states) == len(made.stops), made.name
-            for stop, (state, expected) in enumerate(zip(states, made.states(), strict=True)):
-                where = f"{made.name}, stop {stop}"
-                check_cells(state, made, expected, where)
-                check_marks(state, made, stop, where)
-                check_told(state, made, stop, where)
-            check_engine(states[-1], made, case)
+        for phase, made in enumerate(case.passes(case)):
+            check_pass(tab, phase, made, case)
+
+
+def check_pass(tab, phase, made, case):
+    """All stops of a pass."""
+    states = walk(tab, phase)
+    assert len(states) == len(made.stops), made.name
+    for stop, (state, expected) in enumerate(zip(states, made.states(), strict=True)):
+        where = f"{made.name}, stop {stop}"
+        check_cells(state, made, expected, where)
+        check_marks(state, made, stop, where)
+        check_told(state, made, stop, where)
+    check_engine(states[-1], made, case)
 
 
 def check_cells(state, made, expected, where):

@@ -4,7 +4,8 @@
 function cellName(cell, { operation }, words) {
   const { tensor, place } = cell.dataset;
   if (tensor === undefined) return words.parts.padding;
-  const marks = ["read", "written", "fed", "missed", "extra", "differs"].filter((mark) => cell.classList.contains(mark));
+  const kinds = ["read", "written", "fed", "missed", "extra", "differs"];
+  const marks = kinds.filter((mark) => cell.classList.contains(mark));
   const name = `${placeName(operation, tensor, Number(place), "")} = ${cell.textContent || words.predict.hidden}`;
   return [name, ...marks.map((mark) => words.legend[mark])].join(", ");
 }
@@ -42,7 +43,9 @@ function walkCells(container, choose, nameOf) {
     const cell = event.target.closest("td[role]");
     if (cell) cell.title = nameOf(cell);
   });
-  container.addEventListener("focusout", (event) => event.target.removeAttribute?.(event.target.matches("td") ? "aria-label" : "-"));
+  container.addEventListener("focusout", (event) => {
+    if (event.target.matches("td")) event.target.removeAttribute("aria-label");
+  });
   container.addEventListener("keydown", (event) => {
     const table = event.target.closest("table"), cell = event.target.closest("td[role]");
     const isPlain = !(event.shiftKey || event.ctrlKey || event.altKey || event.metaKey);

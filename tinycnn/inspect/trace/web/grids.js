@@ -44,8 +44,13 @@ function countedHeads(size, before, after) {
   });
 }
 
+/** What stands in the cells around an image: what can never win where the largest is searched. */
+function paddingText(operation, tensor) {
+  return operation.operation.startsWith("max_pool") && tensor.role === "input" ? "−∞" : "0";
+}
+
 /** A tensor as planes of its last two axes, with cells of padding around them. */
-function drawnPlanes(view, tensor, cells, paddingCells, words, zero) {
+function drawnPlanes(view, tensor, cells, paddingCells, words, padding) {
   const shape = [...Array(Math.max(0, 2 - tensor.shape.length)).fill(1), ...tensor.shape];
   const [height, width] = shape.slice(-2);
   const [top, bottom, left, right] = view.padding;
@@ -57,7 +62,7 @@ function drawnPlanes(view, tensor, cells, paddingCells, words, zero) {
       const [row, column] = [i - top, j - left];
       const isInside = row >= 0 && row < height && column >= 0 && column < width;
       if (isInside) return entryCell(cells, view.tensor, (plane * height + row) * width + column);
-      const cell = element("td", { class: "padding", tabindex: "-1" }, zero);
+      const cell = element("td", { class: "padding", tabindex: "-1" }, padding);
       paddingCells.push({ cell, tensor: view.tensor, index, row, column });
       return cell;
     });
@@ -77,7 +82,8 @@ function drawnMatrix(view, tensor, cells, bands, words) {
   const axes = [...tensor.axes];
   const strides = stridesOf(tensor.shape);
   const sized = (letters) => indicesOf(letters.map((letter) => tensor.shape[axes.indexOf(letter)]));
-  const start = (letters, index) => letters.reduce((sum, letter, i) => sum + strides[axes.indexOf(letter)] * index[i], 0);
+  const start = (letters, index) =>
+    letters.reduce((sum, letter, i) => sum + strides[axes.indexOf(letter)] * index[i], 0);
   const rows = sized(view.rows), columns = sized(view.columns);
   const letters = [view.rows, view.columns].map((each) => each.join(" ") || "1");
   const name = fill(words.views.matrix, { name: view.tensor, rows: letters[0], columns: letters[1] });
@@ -94,31 +100,33 @@ function drawnMatrix(view, tensor, cells, bands, words) {
 /** Whether a view can be drawn as the matrix that it asks for. */
 function isMatrix(view, tensor) {
   const letters = [...view.rows, ...view.columns];
-  return view.kind === "matrix" && letters.length === tensor.shape.length && letters.every((l) => tensor.axes.includes(l));
+  const isWhole = letters.length === tensor.shape.length && letters.every((letter) => tensor.axes.includes(letter));
+  return view.kind === "matrix" && isWhole;
 }
 
 /** How many characters the longest number of a tensor takes in a pass. */
 function widthOf(prepared, name) {
-  const values = [...prepared.operation.tensors[name].values];
-  for (const { writes } of prepared.phase.steps) for (const [tensor, , value] of writes) if (tensor === name) values.push(value);
-  return Math.min(WIDEST, Math.max(2, ...values.map((value) => numberText(value).length)));
+  const writes = prepared.phase.steps.flatMap((step) => step.writes).filter(([tensor]) => tensor === name);
+  const values = [...prepared.operation.tensors[name].values, ...writes.map(([, , value]) => value)];
+  const longest = values.reduce((most, value) => Math.max(most, numberText(value).length), 2);
+  return Math.min(WIDEST, longest);
 }
 
 /** Draw all views of a pass into a container, and return what of them changes. */
 function drawnViews(container, prepared, words) {
   const { operation, phase } = prepared;
   const cells = {}, paddingCells = [], bands = [];
-  const zero = operation.operation.startsWith("max_pool") ? "−∞" : "0";
   const boxes = phase.views.flatMap((view, number) => {
     const tensor = operation.tensors[view.tensor];
     if (!tensor) return []; // a function that raised has not made all of them
     const grids = isMatrix(view, tensor)
       ? drawnMatrix(view, tensor, cells, bands, words)
-      : drawnPlanes(view, tensor, cells, paddingCells, words, zero);
+      : drawnPlanes(view, tensor, cells, paddingCells, words, paddingText(operation, tensor));
     const { expected } = operation;
     const isJudged = expected && (view.tensor === expected.result || view.tensor in (expected.reads ?? {}));
     const isSigned = isJudged || (prepared.isScattered && view.tensor === phase.result);
-    const box = element("div", { class: `view ${view.kind} ${isSigned ? "signed" : ""}`, "data-view": number }, ...grids);
+    const style = `view ${view.kind} ${isSigned ? "signed" : ""}`;
+    const box = element("div", { class: style, "data-view": number }, ...grids);
     box.style.setProperty("--width", `${widthOf(prepared, view.tensor)}ch`);
     return [box];
   });

@@ -3,55 +3,65 @@
 
 const keyOf = (tensor, place) => `${tensor} ${place}`;
 
+/** The tensor and the place of a key; the name of a tensor may have spaces. */
+const accessOf = (key) => [key.slice(0, key.lastIndexOf(" ")), Number(key.slice(key.lastIndexOf(" ")))];
+
 /** The tensors and places that accesses name. */
 function placesOf(accesses) {
   return new Set(accesses.map(([tensor, place]) => keyOf(tensor, place)));
 }
 
-/** What is on the screen at a stop, or at a single step of it. */
-function momentOf(prepared, stopNumber, stepNumber) {
+/** What is on the screen at a stop, or at a single step of it; an entry that is asked for is not told. */
+function momentOf(prepared, stopNumber, stepNumber, isAsking) {
   const stop = prepared.stops[stopNumber];
   const steps = stepsOf(prepared, stop);
-  const running = stepNumber === null ? steps.at(-1) : steps[stepNumber];
-  const count = stop ? (stepNumber === null ? stop.last + 1 : stop.first + stepNumber + 1) : 0;
-  const names = new Set(prepared.phase.stops);
-  const ofStop = Object.entries(running?.loops ?? {}).filter(([name]) => names.has(name));
+  const result = resultOf(prepared, stop);
+  const computes = (step) => step.writes.some(([tensor, place]) => tensor === result?.[0] && place === result[1]);
+  const running = (stepNumber === null ? (steps.findLast(computes) ?? steps.at(-1)) : steps[stepNumber]) ?? null;
+  const isStep = stepNumber !== null && running !== null;
+  const count = stop ? (isStep ? stop.first + stepNumber + 1 : stop.last + 1) : 0;
+  const ofStop = Object.entries(running?.loops ?? {}).filter(([name]) => prepared.phase.stops.includes(name));
+  const asked = askedOf(prepared, stop, stopNumber);
+  const isAsked = (tensor, place) => isAsking && asked !== null && tensor === asked[0] && place === asked[1];
   return {
     ...prepared,
-    stop,
     stopNumber,
     stepNumber,
     steps,
-    running: running ?? null,
-    isStep: stepNumber !== null && running !== undefined,
+    running,
+    isStep,
+    isAsking,
     count,
-    loops: stepNumber === null ? Object.fromEntries(ofStop) : (running?.loops ?? {}),
-    result: resultOf(prepared, stop),
+    asked,
+    result,
+    loops: isStep ? running.loops : Object.fromEntries(ofStop),
     values: replayed(prepared.phase, count),
+    isAsked,
+    told: ([tensor, place, value]) => (isAsked(tensor, place) ? "?" : numberText(value)),
   };
 }
 
-/** The entries that a table of the record names for the results that a stop writes. */
-function ofResults(moment, table) {
+/** What the results of a stop are made of, by tensor and place, where `reads` tells it of each result. */
+function ofResults(moment, reads) {
+  const writes = moment.steps.flatMap((step) => step.writes).filter(([tensor]) => tensor === moment.phase.result);
+  const results = new Set(writes.map(([, place]) => place));
   const found = new Set();
-  for (const [name, result] of moment.steps.flatMap((step) => step.writes)) {
-    if (name !== moment.operation.expected.result) continue;
-    for (const [tensor, byResult] of Object.entries(table)) {
-      for (const place of byResult[result] ?? []) found.add(keyOf(tensor, place));
-    }
+  for (const [tensor, byResult] of Object.entries(reads)) {
+    for (const result of results) for (const place of byResult[result] ?? []) found.add(keyOf(tensor, place));
   }
   return found;
 }
 
 /** What is expected to be read in a stop; null where nothing is known. */
 function expectedReads(moment) {
-  const expected = moment.operation.expected;
+  const { expected } = moment.operation;
   return expected?.reads && moment.phase.result === expected.result ? ofResults(moment, expected.reads) : null;
 }
 
 /** What the learner's results of a stop are made of: as it was measured, or else what the stop has read. */
-function ownReads(moment, reads) {
-  return moment.operation.expected?.yours ? ofResults(moment, moment.operation.expected.yours) : reads;
+function ownReads(moment) {
+  const { yours } = moment.operation.expected;
+  return yours ? ofResults(moment, yours) : placesOf(moment.steps.flatMap((step) => step.reads));
 }
 
 /** Whether two numbers of the record are the same, but for rounding. */
@@ -60,43 +70,47 @@ function isSame(one, other) {
   return Object.is(a, b) || Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a), Math.abs(b));
 }
 
-/** The marks of a moment: for every entry of every tensor, its text, its classes and its count of overlaps. */
-function marksOf(moment, hidden, fed) {
+/** The classes with which a learner's entry is held against what is expected. */
+function judged(moment, tensor, place, own, expected, written) {
+  const { result, values, reads: known } = moment.operation.expected;
+  const key = keyOf(tensor, place), found = [];
+  if (expected && tensor in known && expected.has(key) !== own.has(key)) found.push(own.has(key) ? "extra" : "missed");
+  if (tensor !== result || written === undefined || moment.isAsked(tensor, place)) return found;
+  const last = moment.writes[tensor].stops.get(place).at(-1);
+  const isDone = last < moment.stopNumber || (last === moment.stopNumber && !moment.isStep);
+  if (isDone && !isSame(written, values[place])) found.push("differs");
+  return found;
+}
+
+/** How to mark an entry at a moment: its text, its classes, and the stops that have added to it. */
+function markerOf(moment, fed) {
   const reads = placesOf(moment.steps.flatMap((step) => step.reads));
   const writes = placesOf(moment.steps.flatMap((step) => step.writes));
   const now = placesOf(moment.isStep ? [...moment.running.reads, ...moment.running.writes] : []);
-  const expected = expectedReads(moment);
-  const own = ownReads(moment, reads);
-  const values = moment.operation.expected?.values;
-  const isJudged = (tensor) => values && tensor === moment.operation.expected.result;
-  const hiddenKey = hidden && moment.result ? keyOf(moment.result[0], moment.result[1]) : null;
+  const expected = expectedReads(moment), own = moment.operation.expected && ownReads(moment);
   return (tensor, place) => {
     const key = keyOf(tensor, place);
-    const known = moment.writes[tensor];
-    const by = known?.stops.get(place);
+    const by = moment.writes[tensor]?.stops.get(place);
     const written = moment.values[tensor]?.get(place);
-    const value = by ? (written ?? known.before.get(place)) : moment.operation.tensors[tensor].values[place];
-    const text = key === hiddenKey ? "?" : value === undefined ? "" : numberText(value);
-    const classes = [];
-    if (by && written === undefined) classes.push("pale");
-    if (writes.has(key)) classes.push("written");
-    else if (reads.has(key)) classes.push("read");
-    if (now.has(key)) classes.push("now");
-    if (expected && tensor in moment.operation.expected.reads) {
-      if (expected.has(key) && !own.has(key)) classes.push("missed");
-      if (own.has(key) && !expected.has(key)) classes.push("extra");
-    }
-    if (isJudged(tensor) && written !== undefined && values[place] !== null && key !== hiddenKey && !isSame(written, values[place])) {
-      const isLater = by.at(-1) > moment.stopNumber || (moment.isStep && by.at(-1) === moment.stopNumber);
-      if (!isLater) classes.push("differs");
-    }
-    if (fed?.outputs.has(key)) classes.push("fed");
-    if (fed?.key === key) classes.push("chosen");
-    let count = "";
-    if (moment.isScattered && tensor === moment.phase.result && by?.length > 1) {
-      count = `${by.filter((number) => number <= moment.stopNumber).length}/${by.length}`;
-    }
-    return { text, style: classes.join(" "), count };
+    const before = () => moment.writes[tensor].before.get(place);
+    const value = by ? (written ?? before()) : moment.operation.tensors[tensor].values[place];
+    const marks = {
+      pale: by && written === undefined,
+      written: writes.has(key),
+      read: reads.has(key) && !writes.has(key),
+      now: now.has(key),
+      fed: fed?.outputs.has(key),
+      chosen: fed?.key === key,
+    };
+    const classes = Object.keys(marks).filter((name) => marks[name]);
+    if (moment.operation.expected) classes.push(...judged(moment, tensor, place, own, expected, written));
+    const isCounted = moment.isScattered && tensor === moment.phase.result && by?.length > 1;
+    const added = isCounted && by.filter((number) => number <= moment.stopNumber).length;
+    return {
+      text: value === undefined ? "" : moment.told([tensor, place, value]),
+      style: classes.join(" "),
+      count: isCounted ? `${added}/${by.length}` : "",
+    };
   };
 }
 
@@ -110,7 +124,8 @@ function paint(views, moment, mark) {
         if (cell.tcKey === key) continue;
         cell.tcKey = key;
         cell.textContent = text;
-        cell.className = `${style}${cell.classList.contains("start") ? " start" : ""}${cell.classList.contains("band") ? " band" : ""}`;
+        const kept = ["start", "band", "crossed"].filter((name) => cell.classList.contains(name));
+        cell.className = [style, ...kept].join(" ");
         if (count) cell.dataset.count = count;
         else delete cell.dataset.count;
       }

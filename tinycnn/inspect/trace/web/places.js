@@ -21,10 +21,11 @@ function placeName(operation, tensor, place, padding) {
 
 /** All indices of some axes, in order, as arrays. */
 function indicesOf(sizes) {
-  return sizes.reduce((found, size) => found.flatMap((index) => [...Array(size).keys()].map((i) => [...index, i])), [[]]);
+  const longer = (found, size) => found.flatMap((index) => [...Array(size).keys()].map((i) => [...index, i]));
+  return sizes.reduce(longer, [[]]);
 }
 
-/** Whether an index over axes with these letters is where the loops are: all letters that loops have agree, and one does. */
+/** Whether an index over axes is where the loops are: all letters that the loops have agree, and there is one. */
 function isAtLoops(letters, index, loops) {
   const known = letters.map((letter, i) => [loops[letter], index[i]]).filter(([loop]) => loop !== undefined);
   return known.length > 0 && known.every(([loop, at]) => loop === at);

@@ -5,7 +5,8 @@ const RESTING = 250; // milliseconds between two changes of the address: browser
 /** The place that an address names; what is missing or too large is the nearest that there is. */
 function placeOfHash(hash, operations) {
   const asked = Object.fromEntries(new URLSearchParams(hash.replace(/^#/, "")));
-  const within = (name, count) => Math.min(Math.max(Number.parseInt(asked[name] ?? "0", 10) || 0, 0), Math.max(count - 1, 0));
+  const numberOf = (name) => Number.parseInt(asked[name] ?? "0", 10) || 0;
+  const within = (name, count) => Math.min(Math.max(numberOf(name), 0), Math.max(count - 1, 0));
   const operation = within("operation", operations.length);
   const phases = operations[operation]?.phases ?? [];
   const phase = within("phase", phases.length);
@@ -59,8 +60,9 @@ function movedByRow(prepared, place, by) {
   const wanted = result[1] + by * (shape.length > 1 ? shape.at(-1) : 1);
   const numbers = prepared.writes[result[0]].stops.get(wanted);
   if (!numbers) return null;
-  const found = by > 0 ? (numbers.find((number) => number > place.stop) ?? numbers.at(-1)) : (numbers.findLast((number) => number < place.stop) ?? numbers[0]);
-  return { ...place, stop: found, step: null };
+  const isAhead = (number) => (by > 0 ? number > place.stop : number < place.stop);
+  const found = by > 0 ? numbers.find(isAhead) : numbers.findLast(isAhead);
+  return { ...place, stop: found ?? numbers[0], step: null };
 }
 
 /** What a key asks for, by the name of a command; null for keys that mean nothing here. */

@@ -30,21 +30,21 @@ function predictMode(words) {
     isHidden: (key) => isOn && !solved.has(key),
     score: () => (tried.size ? fill(words.predict.score, { right, asked: tried.size }) : ""),
     /** What to say to an answer; the number is shown from then on where it is right. */
-    answer(key, text, result, given) {
+    answer(key, result, given, text) {
       const value = valueOf(given), answer = typedNumber(text);
-      if (answer === undefined) return { said: fill(words.predict.no_number, { answer: text.trim() || "…" }), isRight: false };
+      if (answer === undefined) return fill(words.predict.no_number, { answer: text.trim() || "…" });
       const told = { result, value: numberText(given), answer: numberText(answer) };
       const isFirst = !tried.has(key);
       tried.add(key);
       if (isRight(answer, value)) {
         solved.add(key);
         right += isFirst ? 1 : 0;
-        return { said: `✓ ${fill(words.predict.right, told)}`, isRight: true };
+        return `✓ ${fill(words.predict.right, told)}`;
       }
       const difference = answer - value;
-      if (!Number.isFinite(difference)) return { said: `× ${fill(words.predict.not_equal, told)}`, isRight: false };
+      if (!Number.isFinite(difference)) return `× ${fill(words.predict.not_equal, told)}`;
       const direction = difference > 0 ? words.predict.high : words.predict.low;
-      return { said: `× ${fill(words.predict.wrong, { ...told, direction, difference: numberText(Math.abs(difference)) })}`, isRight: false };
+      return `× ${fill(words.predict.wrong, { ...told, direction, difference: numberText(Math.abs(difference)) })}`;
     },
     /** Give up on a stop: its number is shown. */
     show(key, result, given) {

@@ -71,3 +71,17 @@ function resultOf(prepared, stop) {
   const writes = stepsOf(prepared, stop).flatMap((step) => step.writes);
   return writes.findLast(([tensor]) => tensor === prepared.phase.result) ?? writes.at(-1) ?? null;
 }
+
+/** The entry that predict mode asks for: the one that the most stops have added to so far, else the last. */
+function askedOf(prepared, stop, number) {
+  const result = resultOf(prepared, stop);
+  if (!prepared.isScattered || result === null) return result;
+  const final = new Map(); // the last value of each entry, those that are written last at the end
+  for (const [tensor, place, value] of stepsOf(prepared, stop).flatMap((step) => step.writes)) {
+    if (tensor !== result[0]) continue;
+    final.delete(place);
+    final.set(place, [tensor, place, value]);
+  }
+  const added = ([tensor, place]) => prepared.writes[tensor].stops.get(place).filter((by) => by <= number).length;
+  return [...final.values()].reduce((best, each) => (added(each) >= added(best) ? each : best));
+}

@@ -4,11 +4,29 @@
 function restored(record) {
   for (const { phases, tensors } of record.operations) {
     for (const phase of phases) {
+      phase.steps = phase.steps.flatMap(stepsOfRun);
       restorePhase(phase, tensors);
       restoreResults(phase, tensors);
     }
   }
   return record;
+}
+
+/** The steps that one entry tells: several that do the same elsewhere, by differences, or one. */
+function stepsOfRun(run) {
+  if (run.count === undefined) return [run];
+  const { count, loops, reads, writes, ...same } = run;
+  const summed = (differences) => {
+    let sum = 0;
+    return differences.map((difference) => (sum += difference));
+  };
+  const settings = Object.entries(loops).map(([name, differences]) => [name, summed(differences)]);
+  const accesses = [reads, writes].map((way) => way.map(([tensor, differences]) => [tensor, summed(differences)]));
+  return Array.from({ length: count }, (_, i) => {
+    const [read, written] = accesses.map((way) => way.map(([tensor, places]) => [tensor, places[i]]));
+    const here = Object.fromEntries(settings.map(([name, values]) => [name, values[i]]));
+    return { ...structuredClone(same), loops: here, reads: read, writes: written };
+  });
 }
 
 /** Fill in tensors that a pass made: zeros where it wrote nothing. */

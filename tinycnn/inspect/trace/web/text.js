@@ -1,53 +1,56 @@
-// What is said of a moment beside the grids: the sentence, the line with its numbers, the source, the table of the stop's
-// steps, the memory touched and the overlap.
+// What is said of a moment beside the grids: the sentence, the line with its numbers, the source, the table of the
+// stop's steps, the memory touched and the overlap.
 
-/** A number inside a formula: in brackets where a minus sign would follow another sign. */
-const operand = (given) => (numberText(given).startsWith("−") ? `(${numberText(given)})` : numberText(given));
+/** A number within a formula: in brackets where a minus sign would follow another sign. */
+const operand = (text) => (text.startsWith("−") ? `(${text})` : text);
+
+/** A name in a formula: its number where it is a parameter of the operation. */
+function parameterText({ parameters }, { loops }, name) {
+  const value = Object.hasOwn(parameters, name) && !(name in loops) ? parameters[name] : null;
+  return typeof value === "number" ? operand(numberText(value)) : name;
+}
 
 /** The line of a step with its numbers put in, such as y[0, 0] = 1 + 0.5 · 2 = 2. */
-function formulaText(moment, step, words, hidden) {
-  const { operation, phase } = moment;
+function formulaText(moment, step, words) {
   const [written] = step.writes;
-  const text = phase.expressions[step.line];
-  const reads = step.reads.map(([, , value]) => value);
-  let sides = [];
-  if (written) sides.push(placeName(operation, written[0], written[1], words.parts.padding));
-  if (text && /\{\d+\}/.test(text)) {
-    const signs = text.replaceAll(" * ", " · ").replaceAll(" - ", " − ").replace(/\b(\d+)\.0\b/g, "$1");
-    sides.push(
-      signs.replace(/\{(\d+)\}/g, (whole, i, at) => (reads[i] === undefined ? "…" : at ? operand(reads[i]) : numberText(reads[i]))),
-    );
+  const expression = moment.phase.expressions[step.line];
+  const reads = step.reads.map(moment.told);
+  const sides = [];
+  if (written) sides.push(placeName(moment.operation, written[0], written[1], words.parts.padding));
+  if (expression && /\{\d+\}/.test(expression)) {
+    const signs = expression.replaceAll(" * ", " · ").replaceAll(" - ", " − ").replace(/\b(\d+)\.0\b/g, "$1");
+    const named = signs.replace(/(?<![.\w])[a-z]\w*/gi, (name) => parameterText(moment.operation, step, name));
+    const number = (whole, i, at) => (reads[i] === undefined ? "…" : at ? operand(reads[i]) : reads[i]);
+    sides.push(named.replace(/\{(\d+)\}/g, number));
   }
-  if (written) sides.push(hidden ? "?" : numberText(written[2]));
-  if (!written && !text) sides = [readTexts(moment, step.reads, words).join(", ")];
+  if (written) sides.push(moment.told(written));
+  else if (!expression) return readTexts(moment, step.reads, words).join(", ");
   if (sides.length > 2 && sides.at(-1) === sides.at(-2)) sides.pop();
   return sides.join(" = ");
 }
 
 /** The entries that a step reads, each with its value. */
-function readTexts({ operation }, reads, words) {
-  return reads.map(([tensor, place, value]) => `${placeName(operation, tensor, place, words.parts.padding)} = ${numberText(value)}`);
-}
-
-/** Whether a write of a step is the number that is asked for. */
-function isAsked(moment, step) {
-  return moment.result && step.writes.some(([tensor, place]) => tensor === moment.result[0] && place === moment.result[1]);
+function readTexts(moment, reads, words) {
+  return reads.map((access) => {
+    const name = placeName(moment.operation, access[0], access[1], words.parts.padding);
+    return `${name} = ${moment.told(access)}`;
+  });
 }
 
 /** The sentence of a stop or of a step. */
-function sentenceText(moment, texts, words, hidden) {
+function sentenceText(moment, texts, words) {
   const { running, result } = moment;
   if (!running) return words.sentence.nothing;
   const reads = moment.steps.flatMap((step) => step.reads).filter(([tensor]) => tensor !== result?.[0]);
   const products = moment.steps.reduce((sum, step) => sum + step.products.length, 0);
   const values = {
     result: result ? placeName(moment.operation, result[0], result[1], words.parts.padding) : "",
-    value: hidden ? "?" : result ? numberText(result[2]) : "",
+    value: result ? moment.told(result) : "",
     count: products || reads.length,
     stop: moment.stopNumber + 1,
     stops: moment.stops.length,
     line: running.line,
-    formula: formulaText(moment, running, words, hidden && isAsked(moment, running)),
+    formula: formulaText(moment, running, words),
   };
   if (moment.isStep || !result) return fill(texts.step ?? words.sentence.step, values);
   return fill(texts.sentence ?? words.sentence.stop, values);
@@ -84,26 +87,32 @@ function scrollTo(container, row) {
   else if (at.bottom + margin > box.bottom) container.scrollTop += at.bottom + margin - box.bottom;
 }
 
+/** Whether a step writes the entry that is asked for. */
+const isAsked = (moment, step) => step.writes.some(([tensor, place]) => moment.isAsked(tensor, place));
+
 /** The table of a stop: for each of its steps what was read, the products, and what then stood in the result. */
-function drawTerms(container, moment, words, hidden) {
+function drawTerms(container, moment, words) {
   const hasProducts = moment.steps.some((step) => step.products.length);
-  const heads = ["step", "read", ...(hasProducts ? ["product"] : []), hasProducts ? "sum" : "value"];
+  const isOnly = moment.steps.filter((step) => isAsked(moment, step)).length === 1; // its product is the answer
+  const heads = hasProducts ? ["step", "read", "product", "sum"] : ["step", "read", "value"];
+  const writesSeveral = placesOf(moment.steps.flatMap((step) => step.writes)).size > 1;
   const rows = moment.steps.map((step, i) => {
     const [written] = step.writes;
     const reads = step.reads.filter(([tensor, place]) => !written || tensor !== written[0] || place !== written[1]);
+    const entries = readTexts(moment, reads, words).map((text) => element("span", { class: "entry" }, text));
     const row = element("tr", {}, element("th", { scope: "row" }, String(i + 1)));
-    const told = readTexts(moment, reads, words).map((text) => element("span", { class: "entry" }, text));
-    row.append(element("td", {}, ...told.flatMap((each, j) => (j ? [" ", each] : [each]))));
-    if (hasProducts) row.append(element("td", { class: "number" }, step.products.map(numberText).join(", ")));
-    const isHidden = hidden && isAsked(moment, step);
-    row.append(element("td", { class: "number" }, written ? (isHidden ? "?" : numberText(written[2])) : ""));
+    row.append(element("td", {}, ...entries.flatMap((entry, j) => (j ? [" ", entry] : [entry]))));
+    const products = isOnly && isAsked(moment, step) ? "?" : step.products.map(numberText).join(", ");
+    if (hasProducts) row.append(element("td", { class: "number" }, products));
+    const after = element("td", { class: "number" }, written ? moment.told(written) : "");
+    if (written && writesSeveral) after.dataset.entry = placeName(moment.operation, written[0], written[1], "");
+    row.append(after);
     if (moment.isStep && i === moment.stepNumber) row.setAttribute("aria-current", "true");
-    if (moment.isStep && i > moment.stepNumber) row.classList.add("later");
+    row.classList.toggle("later", moment.isStep && i > moment.stepNumber);
     return row;
   });
   const head = element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, words.terms[name])));
-  const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
-  container.replaceChildren(table);
+  container.replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
   const current = container.querySelector("[aria-current]");
   if (current) scrollTo(container, current);
   else container.scrollTop = 0;
@@ -114,7 +123,8 @@ function bytesText(moment, words) {
   const touched = (steps) => {
     const all = steps.flatMap((step) => [...step.reads, ...step.writes]).filter(([, place]) => place >= 0);
     const distinct = placesOf(all).size;
-    return { accesses: countText(all.length), bytes: countText(4 * all.length), distinct: countText(distinct), distinct_bytes: countText(4 * distinct) };
+    const counts = { accesses: all.length, bytes: 4 * all.length, distinct, distinct_bytes: 4 * distinct };
+    return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, countText(count)]));
   };
   const steps = moment.isStep ? moment.steps.slice(0, moment.stepNumber + 1) : moment.steps;
   const soFar = moment.phase.steps.slice(0, moment.count);
@@ -138,21 +148,20 @@ function overlapText(moment, words) {
 }
 
 /** What a learner's result is against the expected one, at this stop; nothing where there is none. */
-function differenceText(moment, words, hidden) {
-  const expected = moment.operation.expected;
-  if (!expected || !moment.result || moment.result[0] !== expected.result || hidden || moment.isStep) return "";
+function differenceText(moment, words) {
+  const { expected } = moment.operation;
+  if (!expected || moment.isStep || moment.result?.[0] !== expected.result) return "";
+  if (moment.isAsked(...moment.result)) return "";
   const [tensor, place, value] = moment.result;
   const wanted = expected.values[place];
-  if (wanted === null) return "";
-  const values = { result: placeName(moment.operation, tensor, place, ""), value: numberText(value), expected: numberText(wanted) };
-  const said = [fill(isSame(value, wanted) ? words.expected.result_right : words.expected.result_wrong, values)];
+  const result = placeName(moment.operation, tensor, place, words.parts.padding);
+  const told = isSame(value, wanted) ? words.expected.result_right : words.expected.result_wrong;
+  const said = [fill(told, { result, value: numberText(value), expected: numberText(wanted) })];
   const reads = expectedReads(moment);
   if (reads) {
-    const read = ownReads(
-      moment,
-      placesOf(moment.steps.flatMap((step) => step.reads).filter(([name]) => name in expected.reads)),
-    );
-    const missed = [...reads].filter((key) => !read.has(key)).length, extra = [...read].filter((key) => !reads.has(key)).length;
+    const own = [...ownReads(moment)].filter((key) => accessOf(key)[0] in expected.reads);
+    const missed = [...reads].filter((key) => !own.includes(key)).length;
+    const extra = own.filter((key) => !reads.has(key)).length;
     if (missed) said.push(fill(words.expected.missed, { count: missed }));
     if (extra) said.push(fill(words.expected.extra, { count: extra }));
   }
@@ -162,11 +171,11 @@ function differenceText(moment, words, hidden) {
 /** The parameters of an operation and the shapes of its tensors, in a line. */
 function parametersText(operation) {
   const shapes = Object.entries(operation.tensors)
-    .filter(([, { role }]) => role !== "scratch" && role !== "gradient") // of the shapes that the others have
+    .filter(([, { role }]) => role !== "scratch" && role !== "gradient") // those have the shapes of the others
     .map(([name, { shape }]) => `${name} (${shape.join(", ")})`);
   const given = Object.entries(operation.parameters).map(([name, value]) => {
-    const text = Array.isArray(value) ? (new Set(value).size === 1 ? value[0] : value.join("×")) : value;
-    return `${name} ${typeof text === "number" ? numberText(text) : text}`;
+    const one = Array.isArray(value) ? (new Set(value).size === 1 ? value[0] : value.join("×")) : value;
+    return `${name} ${typeof one === "number" ? numberText(one) : one}`;
   });
   return [...shapes, ...given].join(" · ");
 }
@@ -175,7 +184,8 @@ function parametersText(operation) {
 function cropText({ crop }, words) {
   if (!crop) return "";
   const sizes = (shape) => shape.join(" × ");
-  return fill(words.page.crop, { shown: sizes(crop.output), whole: sizes(crop.of), start: `[${crop.start.join(", ")}]` });
+  const start = `[${crop.start.join(", ")}]`;
+  return fill(words.page.crop, { shown: sizes(crop.output), whole: sizes(crop.of), start });
 }
 
 /** What computes the same numbers. */

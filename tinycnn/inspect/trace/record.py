@@ -173,8 +173,8 @@ def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
     size = sum(phase.size for phase in lesson.phases)
     if size > limit:
         raise TooLargeError(
-            f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown: make the input smaller or "
-            "its channels fewer, or show some of the outputs, with tc.inspect.trace_part"
+            f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown: make the input smaller, "
+            "or show some of the outputs, with tc.inspect.trace_part"
         )
     tensors: dict[str, dict[str, Any]] = {}
     phases, agrees = [], []

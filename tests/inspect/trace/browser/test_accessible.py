@@ -39,7 +39,8 @@ for case in CASES:
 SHOWN = [
     (name, *setting)
     for number, name in enumerate([*OPERATIONS, *LEARNERS])
-    if name not in ("leaky_relu", "tanh", "sigmoid")  # as relu for setting in PAIRS[number % len(PAIRS)]
+    if name not in ("leaky_relu", "tanh", "sigmoid")  # as relu
+    for setting in PAIRS[number % len(PAIRS)]
 ]
 
 

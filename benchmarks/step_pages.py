@@ -26,6 +26,9 @@ from tinycnn.wording import table
 OPENED = 5
 """Times that each page is opened; the median counts."""
 
+FEW = 5
+"""Steps that are over before a rate could be told."""
+
 LARGE: dict[str, dict[str, Any]] = {
     "conv2d 3x7x7, 3 kernels": {"input": (3, 7, 7), "kernels": 3, "padding": 1},
     "conv2d im2col 2x6x6": {"input": (2, 6, 6), "algorithm": "im2col"},
@@ -91,7 +94,7 @@ def _measured(browser: Any, name: str, trace: Trace, folder: Path) -> dict[str, 
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.goto(path.as_uri())
         opened.append(tab.evaluate(UNTIL_READY))
-        if trace.operations:
+        if len(trace) > FEW:
             rates.append(tab.evaluate(AS_FAST_AS_IT_CAN))
         tab.close()
     return {

@@ -21,7 +21,8 @@ def run(code, folder):
     path = folder / "example.py"
     path.write_text(code, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run([sys.executable, path], capture_output=True, text=True, env=environment, timeout=600)
+    command = [sys.executable, path]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, timeout=600)
 
 
 def promised(code):

@@ -57,7 +57,7 @@ def sigmoid_forward(x: Array) -> Array:
     """y = 1 / (1 + e^−x), below 0 as e^x / (1 + e^x), which is the same and cannot overflow."""
     y = np.zeros(x.shape, x.dtype)
     for i in np.ndindex(x.shape):
-        y[i] = np.exp(min(x[i], 0.0)) / (1 + np.exp(-abs(x[i])))
+        y[i] = np.exp(np.minimum(x[i], 0.0)) / (1 + np.exp(-abs(x[i])))
     return y
 
 

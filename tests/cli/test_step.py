@@ -175,6 +175,8 @@ def test_a_model_is_handed_on(command, monkeypatch):
         ("conv --kernels 0", ["--kernels must be at least 1, got 0"]),
         ("conv --stride 0", ["stride", "0"]),
         ("conv --padding sane", ["got 'sane'"]),
+        ("pool --padding same", ["--padding of max_pool2d is one size, two or four", "words are for conv2d"]),
+        ("transposed --padding full", ["--padding of conv_transpose2d is one size, two or four"]),
         ("conv --groups 2", ["--groups 2 must divide the 1 input channels"]),
         ("conv --input 300x300", ["90,000 numbers", "make --input"]),
         ("conv --input 9x20x20 --kernels 8", ["about", "steps here, and 20,000 can be shown", "smaller"]),

@@ -189,6 +189,22 @@ def test_files_that_cannot_be_stepped_through(text, message, stepped):
     assert found.message.startswith(message)
 
 
+def test_a_result_of_another_size_than_its_recorded_entries_is_drawn_by_itself(stepped):
+    def forging(command, job, out, file, seconds):
+        ending = process.bounded(command, job, out, file, seconds)
+        told = out / "steps.json"
+        if told.exists():
+            steps = json.loads(told.read_text())
+            steps["entries"] = {name: [tensor, places[:-1]] for name, (tensor, places) in steps["entries"].items()}
+            told.write_text(json.dumps(steps))
+        return ending
+
+    for name, runner in (("y", None), ("y_returned", forging)):
+        found = operation(stepped("01_cross_correlation", number=2, runner=runner))
+        assert found["phases"][0]["result"] == name
+        assert len(found["expected"]["values"]) == len(found["tensors"][name]["values"])
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -263,6 +279,7 @@ def test_dependence_sees_past_zeros_maxima_and_thresholds():
     assert depends(lambda u: 2.0 * (u > 0.5), u=np.array([0.1, 0.9])) == {"u": [[0], [1]]}
     assert depends(lambda x, t: x[t], x=np.array([1.0, 2.0]), t=np.array([0])) == {"x": [[0]], "t": [[0]]}
     assert depends(lambda x: np.tanh(x), x=np.array([1000.0, -1000.0])) == {"x": [[0], [1]]}
+    assert depends(lambda x: np.where(x > 0, 1.5e308, -1.5e308), x=np.array([1.0])) == {"x": [[0]]}
     assert depends(lambda x: x[::-1].cumsum(), x=np.array([1.0, 2.0, 3.0])) == {"x": [[2], [1, 2], [0, 1, 2]]}
 
 

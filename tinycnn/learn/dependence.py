@@ -153,6 +153,6 @@ def _numbers(results: Results, name: str) -> Array | None:
 
 def _changed(before: Array, after: Array) -> Array:
     largest = max((float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in (before, after)), default=0.0)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         is_same = (np.abs(before - after) <= TOLERANCE * largest) | (before == after)
     return ~(is_same | (np.isnan(before) & np.isnan(after)))

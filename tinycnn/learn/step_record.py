@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.inspect.trace.lesson import View
+from tinycnn.inspect.trace.record import json_number
 from tinycnn.learn.case import Case
 from tinycnn.learn.dependence import Reads
 
@@ -68,7 +69,8 @@ def operation(
     tensors = {key: dict(tensor) for key, tensor in steps["tensors"].items()}
     names = _names(case, steps)
     shown, places = steps["entries"].get(result.name, (result.name, []))
-    if not places or min(places) < 0 or len(set(places)) < len(places) or _is_written_in_parts(steps["steps"], shown):
+    is_each_once = len(set(places)) == len(places) == np.size(result.value) and min(places, default=-1) >= 0
+    if not is_each_once or _is_written_in_parts(steps["steps"], shown):
         shown, places = result.name, []
     around = stops(steps["steps"], shown)
     if not places and isinstance(result.value, np.ndarray) and raised is None and not steps["is_cut"]:
@@ -118,7 +120,7 @@ def _returned(
     name = result.name
     while name in tensors:
         name += "_returned"
-    values = [number(value) for value in result.value.ravel().tolist()]
+    values = [json_number(value) for value in result.value.ravel().tolist()]
     tensors[name] = {"shape": list(result.value.shape), "values": values}
     line = _return_line(steps)
     if result.mine is None or len(values) > SINGLY:
@@ -204,7 +206,7 @@ def _expected(
     size = len(tensors[shown]["values"])
     values: list[Any] = [None] * size
     for place, value in zip(places, np.ravel(result.right).tolist(), strict=True):
-        values[place] = number(value)
+        values[place] = json_number(value)
     found: dict[str, Any] = {"result": shown, "values": values, "reads": {}}
     for key, each in (("reads", result.reads), ("yours", result.mine)):
         if result.reads is not None and each is not None:
@@ -217,10 +219,3 @@ def _by_place(each: Sequence[Sequence[int]], places: Sequence[int], size: int) -
     for place, entries in zip(places, each, strict=True):
         found[place] = list(entries)
     return found
-
-
-def number(value: Any) -> int | float | str:
-    """A number as a record has it: what is not finite in words."""
-    if value != value or value in (float("inf"), float("-inf")):
-        return {float("inf"): "inf", float("-inf"): "-inf"}.get(value, "nan")
-    return int(value) if value == int(value) and abs(value) < 2**53 else value

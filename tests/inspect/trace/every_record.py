@@ -8,7 +8,6 @@ import tinycnn as tc
 import tinycnn.functional as F
 from tests.cases import normal
 from tinycnn.functional.activation import LeakyReLU, ReLU, Sigmoid, Tanh
-from tinycnn.functional.arithmetic import Add, Mul, Sub
 from tinycnn.functional.convolution import Conv2d, ConvTranspose2d
 from tinycnn.functional.dropout import Dropout
 from tinycnn.functional.linear import Linear
@@ -47,9 +46,6 @@ MAKERS = {
     LocalResponseNorm: [of(lambda x: F.local_response_norm(x, 4, alpha=1.0), (1, 5, 2, 1))],
     CrossEntropy: [of(lambda x: F.cross_entropy(x, np.array([2, 0]), reduction="none"), (2, 3))],
     Linear: [of(F.linear, (2, 3), (4, 3), (4,))],
-    Add: [of(lambda a, b: a + b, (2, 3), (2, 3))],
-    Sub: [of(lambda a, b: a - b, (2, 3), (2, 3))],
-    Mul: [of(lambda a, b: a * b, (2, 3), (2, 3))],
 }
 """By the Function that has a lesson; an operation with several algorithms has a record of each."""
 

@@ -346,3 +346,46 @@ def test_it_says_what_the_sheet_and_the_terminal_say(name, language, tab, record
             )
             assert told == [sayings.position(moment), sayings.sentence(moment), sayings.formula(moment, moment.running)]
             tab.evaluate("document.querySelector('[data-do=next]').click()")
+
+
+def test_keys_go_on_where_a_button_ends(tab, records, tmp_path):
+    opened(tab, records["convolution"], tmp_path)
+    tab.keyboard.press("End")
+    tab.keyboard.press("ArrowLeft")
+    tab.click("[data-do=next]")
+    assert tab.locator("[data-do=next]").is_disabled()
+    tab.keyboard.press("ArrowLeft")
+    assert text(tab, "#position") == "stop 17 of 18"
+
+
+def test_a_view_that_is_larger_than_its_box_scrolls_to_what_is_marked(tab, records, tmp_path):
+    opened(tab, records["convolution"], tmp_path, "#phase=1&stop=17&step=17")
+    tab.set_viewport_size({"width": 360, "height": 800})
+    tab.keyboard.press("ArrowLeft")
+    hidden = """
+        () => [...document.querySelectorAll(".view.larger")].filter((box) => {
+          const { left, right, top, bottom } = box.getBoundingClientRect();
+          const cells = [...box.querySelectorAll(".now")].map((cell) => cell.getBoundingClientRect());
+          return cells.length && !cells.some((at) =>
+            at.left >= left && at.right <= right && at.top >= top && at.bottom <= bottom);
+        }).length
+    """
+    assert tab.locator(".view.larger").count() > 0
+    assert tab.evaluate(hidden) == 0
+    tab.evaluate("document.querySelectorAll('.view').forEach((box) => { box.scrollLeft = box.scrollTop = 0 })")
+    assert tab.evaluate(hidden) > 0
+    tab.evaluate("document.querySelector('[data-do=previous]').click()")
+    assert tab.evaluate(hidden) == 0
+
+
+def test_a_result_that_is_written_anew_is_not_counted_as_added_to(tab, records, tmp_path):
+    record = copy.deepcopy(records["convolution"])
+    for step in record["operations"][0]["phases"][1]["steps"]:
+        step["reads"] = [read for read in step["reads"] if read[0] != "dx"]
+    opened(tab, record, tmp_path, "#phase=1&stop=17")
+    assert text(tab, "#overlap") == ""
+    assert tab.locator("[data-count]").count() == 0
+    tab.goto("about:blank")  # the same address would not load anew
+    opened(tab, records["convolution"], tmp_path, "#phase=1&stop=17")
+    assert "more than one stop" in text(tab, "#overlap")
+    assert tab.locator("[data-count]").count() > 0

@@ -26,8 +26,8 @@ from tinycnn.functional.pooling import AvgPool2d, MaxPool2d
 from tinycnn.geometry import Axis, PoolGeometry
 from tinycnn.inspect.trace import trace
 from tinycnn.inspect.trace.lesson import Call
-from tinycnn.inspect.trace.record import TOLERANCE, Trace
-from tinycnn.inspect.trace.run import run
+from tinycnn.inspect.trace.record import TOLERANCE, Trace, largest_difference
+from tinycnn.inspect.trace.run import in_double, run
 from tinycnn.tensor import Tensor
 
 Part = tuple[slice, ...]
@@ -94,8 +94,9 @@ class Crop:
         expected = self.output
         with no_grad():
             found = self.function(*(Tensor(array.astype(np.float64)) for array in self.arrays)).data
-        difference = float(np.max(np.abs(found - expected), initial=0.0))
-        if not difference <= TOLERANCE[str(expected.dtype)] * max(1.0, float(np.max(np.abs(expected), initial=0.0))):
+        difference = largest_difference(found, expected)
+        largest = float(np.max(np.abs(expected), initial=1.0, where=np.isfinite(expected)))
+        if not difference <= TOLERANCE[str(expected.dtype)] * largest:
             raise AssertionError(
                 f"{type(self.call.function).__name__}: its part {told(self.part)} differs from the whole by "
                 f"{difference:g}; please report it"
@@ -132,7 +133,7 @@ def trace_part(fn: Callable[..., Any], *arrays: Any, part: Sequence[Any], upstre
     >>> trace_part(tc.functional.relu, image, part=(0, 0, slice(100, 102), slice(100, 104)))
     Trace of relu: 16 steps
     """
-    calls = run(fn, arrays, upstream=upstream).calls
+    calls = run(in_double(fn), arrays, upstream=upstream).calls
     if len(calls) != 1:
         raise ValueError(f"a part is shown of one operation, and this function calls {len(calls)}: trace one alone")
     return cropped(next(iter(calls.values())), part).trace()

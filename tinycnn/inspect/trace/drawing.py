@@ -136,7 +136,7 @@ class Drawing:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="tcs-sheet" viewBox="0 0 {self.width} {self.height}" '
             f'role="img" lang="{self.language}" aria-labelledby="tcs-title"><title id="tcs-title">'
-            f"{html.escape(self.title)}</title><style>{_sheet()}</style>{marks}</svg>\n"
+            f"{_escaped(self.title)}</title><style>{_sheet()}</style>{marks}</svg>\n"
         )
 
 
@@ -201,8 +201,19 @@ def _spans(run: Sequence[Primitive]) -> Iterator[str]:
         height = y
 
 
+def visible(text: str) -> str:
+    """Text with a sign in the place of characters that no picture can show, such as those that colour a terminal.
+
+    Examples
+    --------
+    >>> visible("a" + chr(27) + "b")
+    'a�b'
+    """
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+
+
 def _escaped(text: str) -> str:
-    return html.escape("".join(sign if sign.isprintable() else "\ufffd" for sign in text), quote=False)
+    return html.escape(visible(text), quote=False)
 
 
 def _short(value: float) -> str:

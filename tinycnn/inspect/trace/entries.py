@@ -5,11 +5,14 @@ The page's script does the same in the browser (web/numbers.js and web/places.js
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 DIGITS = Context(prec=5, rounding=ROUND_HALF_UP)
+OPERATOR, POWER = re.compile(r"[-−+*·/%@] ?$"), re.compile(r" ?\*\*")
+"""An operator before a number, and the one that binds a number closer than its minus sign."""
 NOT_FINITE = {"nan": "NaN", "inf": "∞", "-inf": "−∞"}
 
 Value = float | int | str
@@ -36,6 +39,19 @@ def number_text(value: Value) -> str:
     exponent = rounded.adjusted()
     text = f"{rounded:f}" if -4 <= exponent < 5 else f"{rounded.scaleb(-exponent):f}e{exponent}"
     return text.replace("-", "−")
+
+
+def put_in(formula: str, place: re.Match[str], number: str) -> str:
+    """A number as it stands at a place of a formula: in brackets where a minus sign would be beside an operator.
+
+    Examples
+    --------
+    >>> formula = "max(A, 0) + A"
+    >>> [put_in(formula, place, "−1") for place in re.finditer("A", formula)]
+    ['−1', '(−1)']
+    """
+    is_beside = OPERATOR.search(formula[: place.start()]) or POWER.match(formula[place.end() :])
+    return f"({number})" if number.startswith("−") and is_beside else number
 
 
 def index_of(shape: Iterable[int], place: int) -> tuple[int, ...]:

@@ -59,6 +59,13 @@ class Given:
             raise ValueError(f"--{option} must be at least 1, got {value}")
         return value
 
+    def padding(self) -> Any:
+        """The option of operations that take sizes alone, no words."""
+        value = self.get("padding", 0)
+        if isinstance(value, str):
+            raise ValueError(f"--padding of {self.name} is one size, two or four, got {value!r}: words are for conv2d")
+        return value
+
     def images(self, default: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the input: (N, C, H, W), of which N, or N and C, may have been left out."""
         shape = self._sizes(default)
@@ -187,14 +194,14 @@ def _transposed(given: Given) -> Trace:
     weight = given.halves((x.shape[1], K // groups, *given.pair("kernel", 3)), 2)
     bias = given.halves((K,), 2)
     options = {name: given.get(name, default) for name, default in (_WINDOW | {"stride": 2}).items()}
-    options["groups"] = groups
+    options |= {"padding": given.padding(), "groups": groups}
     return given.traced(lambda x, weight, bias: F.conv_transpose2d(x, weight, bias, **options), x, weight, bias)
 
 
 def _pooling(given: Given) -> Trace:
     pool: Callable[..., Any] = getattr(F, given.name)
     kernel = given.pair("kernel", 3)
-    options = {"stride": given.get("stride", 2), "padding": given.get("padding", 0)}
+    options = {"stride": given.get("stride", 2), "padding": given.padding()}
     return given.traced(lambda x: pool(x, kernel, **options), given.halves(given.images((1, 1, 5, 5))))
 
 

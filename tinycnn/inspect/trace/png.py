@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tinycnn.inspect.trace.drawing import COLOURS, STYLES, Drawing, Line, Primitive, Rect, Text
+from tinycnn.inspect.trace.drawing import COLOURS, STYLES, Drawing, Line, Primitive, Rect, Text, visible
 from tinycnn.optional import require
 from tinycnn.storage import replace
 
@@ -72,7 +72,7 @@ def _draw(axes: Any, each: Primitive, order: int, fonts: dict[bool, list[str]]) 
         axes.text(
             each.x,
             each.y,
-            each.text.replace("$", r"\$"),  # no formula of Matplotlib's
+            visible(each.text).replace("$", r"\$"),  # no formula of Matplotlib's
             family=fonts[style.is_mono],
             size=each.size * POINTS,
             weight="bold" if style.is_bold else "normal",

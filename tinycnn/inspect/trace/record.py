@@ -12,7 +12,7 @@ import numpy as np
 
 from tinycnn.arrays import Array
 from tinycnn.inspect.trace.lesson import Lesson, Phase
-from tinycnn.inspect.trace.recorder import LIMIT, Recorder
+from tinycnn.inspect.trace.recorder import LIMIT, Recorder, TooManyStepsError
 from tinycnn.storage import write_text
 from tinycnn.version import __version__
 
@@ -132,11 +132,11 @@ class Trace:
         Raises
         ------
         ValueError
-            When it is none, or of a later version.
+            When it is none, lacks something, or is of another version.
         """
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"this is no trace, as it is no JSON: {error}") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise ValueError(f'this is no trace: "format" should be "{FORMAT}"')
@@ -145,7 +145,43 @@ class Trace:
                 f"this trace is of version {record.get('version')}, and tinycnn {__version__} reads version {VERSION}: "
                 "record it anew"
             )
+        _require_whole(record)
         return cls(record)
+
+
+def _require_whole(record: dict[str, Any]) -> None:
+    """Refuse a record without what every form of it shows."""
+    _require(record, "the record", "title", "made_by", "operations", "graph")
+    for operation in _list(record, "operations"):
+        _require(operation, "an operation", "operation", "parameters", "agrees", "tensors", "phases")
+        _require(operation["tensors"], "the tensors")
+        for tensor in operation["tensors"].values():
+            _require(tensor, "a tensor", "shape", "axes", "role", "values")
+        for phase in _list(operation, "phases"):
+            _require(phase, "a pass", "name", "function", "first_line", "expressions", "result")
+            for view in _list(phase, "views"):
+                _require(view, "a view", "kind", "tensor", "rows", "columns", "padding")
+            for step in _list(phase, "steps"):
+                _require(step, "a step", "line", "loops", "reads", "writes", "products")
+            _list(phase, "source")
+            _list(phase, "stops")
+    if record["graph"] is not None:
+        _require(record["graph"], "the graph", "nodes", "root", "leaves", "walk", "naive")
+
+
+def _require(told: Any, what: str, *keys: str) -> None:
+    if not isinstance(told, dict):
+        raise ValueError(f"this trace is damaged, as {what} is {type(told).__name__} and no object: record it anew")
+    for key in keys:
+        if key not in told:
+            raise ValueError(f'this trace is damaged, as {what} lacks "{key}": record it anew')
+
+
+def _list(of: dict[str, Any], key: str) -> list[Any]:
+    found = of.get(key)
+    if not isinstance(found, list):
+        raise ValueError(f'this trace is damaged, as "{key}" is no list: record it anew')
+    return found
 
 
 def made_record(title: str, operations: list[dict[str, Any]], graph: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -172,17 +208,17 @@ def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
     """
     size = sum(phase.size for phase in lesson.phases)
     if size > limit:
-        raise TooLargeError(
-            f"{lesson.operation} takes about {size:,} steps here, and {limit:,} can be shown: make the input smaller, "
-            "or show some of the outputs, with tc.inspect.trace_part"
-        )
+        raise _too_large(lesson, f"about {size:,} steps", limit)
     tensors: dict[str, dict[str, Any]] = {}
     phases, agrees = [], []
     results: dict[str, Array] = {}
     for phase in lesson.phases:
         recorder = Recorder()
         given = {**phase.arguments, **{name: results[name] for name in phase.uses}}
-        result = recorder.run(phase.function, **{name: _in_double(value) for name, value in given.items()})
+        try:
+            result = recorder.run(phase.function, **{name: _in_double(value) for name, value in given.items()})
+        except TooManyStepsError as error:
+            raise _too_large(lesson, str(error), limit) from None
         if recorder.raised is not None:
             raise recorder.raised
         result = result[0] if isinstance(result, tuple) else result
@@ -200,6 +236,13 @@ def run_lesson(lesson: Lesson, limit: int = LIMIT) -> dict[str, Any]:
         "tensors": tensors,
         "phases": phases,
     }
+
+
+def _too_large(lesson: Lesson, taken: str, limit: int) -> TooLargeError:
+    return TooLargeError(
+        f"{lesson.operation} takes {taken} here, and {limit:,} can be shown: make the input smaller, "
+        "or show some of the outputs, with tc.inspect.trace_part"
+    )
 
 
 def _in_double(value: Any) -> Any:
@@ -238,9 +281,7 @@ def _phase(phase: Phase, recorder: Recorder) -> dict[str, Any]:
 
 def _compared(lesson: Lesson, phase: Phase, result: Array) -> Iterator[dict[str, Any]]:
     for backend, expected in phase.expected.items():
-        is_same = (result == expected) | (np.isnan(result) & np.isnan(expected))  # infinities have no difference
-        differing, wanted = result[~is_same], expected[~is_same]
-        difference = float(np.max(np.abs(differing - wanted), initial=0.0))
+        difference = largest_difference(result, expected)
         scale = max(1.0, float(np.max(np.abs(result), initial=0.0, where=np.isfinite(result))))
         if not difference <= TOLERANCE[str(expected.dtype)] * scale:
             raise AssertionError(
@@ -248,6 +289,12 @@ def _compared(lesson: Lesson, phase: Phase, result: Array) -> Iterator[dict[str,
                 "one of them is wrong: please report it"
             )
         yield {"backend": backend, "phase": phase.name, "largest_difference": difference}
+
+
+def largest_difference(found: Array, expected: Array) -> float:
+    """Between two entries at one place; none where both are the same infinity, or no number."""
+    is_same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    return float(np.max(np.abs(found[~is_same] - expected[~is_same]), initial=0.0))
 
 
 def json_number(value: float) -> float | int | str:

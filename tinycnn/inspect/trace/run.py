@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, to_numpy
 from tinycnn.function import Function
 from tinycnn.hooks import Call as Watched
 from tinycnn.hooks import watch
 from tinycnn.inspect.trace.lesson import Call
+from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
 
@@ -54,7 +55,7 @@ def run(fn: Callable[..., Any], arrays: tuple[Any, ...], backward: bool = True, 
     TypeError
         When ``fn`` does not return a Tensor.
     ValueError
-        When the upstream gradient has another shape than the result.
+        When ``fn`` itself walks back, or the upstream gradient has another shape than the result.
     """
     calls: dict[Function, Call] = {}
     order: list[Function] = []
@@ -71,6 +72,8 @@ def run(fn: Callable[..., Any], arrays: tuple[Any, ...], backward: bool = True, 
         output = fn(*given)
         if not isinstance(output, Tensor):
             raise TypeError(f"trace: the function returned {type(output).__name__}, not a Tensor")
+        if order:
+            raise ValueError("trace: the function calls backward itself: leave it out, and return what it began at")
         for function, call in calls.items():  # backward frees them
             calls[function] = replace(call, function=copy(function))
         if not (backward and output.requires_grad):
@@ -78,6 +81,14 @@ def run(fn: Callable[..., Any], arrays: tuple[Any, ...], backward: bool = True, 
         begin = _upstream(output.shape) if upstream is None else np.asarray(upstream, np.float64)
         gradients = _gradients_alone(calls, lambda: output.backward(begin))
     return Run(calls, given, output, begin.astype(output.dtype, copy=False), tuple(order), gradients)
+
+
+def in_double(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a Module a copy in float64, which may be run without changing it; other functions as they are."""
+    if not isinstance(fn, Module):
+        return fn
+    copied: Module = deepcopy(fn).astype(np.float64)
+    return copied
 
 
 def _gradients_alone(calls: Mapping[Function, Call], walk_back: Callable[[], None]) -> dict[Tensor, Array]:
@@ -101,7 +112,7 @@ def _one(seen: Watched) -> Array:
 
 
 def _argument(array: Any, requires_grad: bool) -> Any:
-    array = np.asarray(array.data if isinstance(array, Tensor) else array)
+    array = np.asarray(to_numpy(array.data) if isinstance(array, Tensor) else array)
     return Tensor(array.astype(np.float64), requires_grad=requires_grad) if array.dtype.kind == "f" else array
 
 

@@ -154,6 +154,11 @@ def _formula(node: ast.stmt) -> str:
             count += 1
             return ast.Name(f"_slot_{count - 1}_", ast.Load())
 
+        def visit_Attribute(self, attribute: ast.Attribute) -> ast.expr:
+            attribute.value = self.visit(attribute.value)
+            is_entry = isinstance(attribute.value, ast.Name) and attribute.value.id.startswith("_slot_")
+            return attribute.value if is_entry and attribute.attr == "T" else attribute
+
     count = int(isinstance(node, ast.AugAssign))
     text = ast.unparse(Slots().visit(ast.parse(ast.unparse(node.value), mode="eval")))
     if isinstance(node, ast.AugAssign):

@@ -14,8 +14,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from tinycnn.inspect.trace.entries import Access, Value, index_of, number_text, place_name
-from tinycnn.texts import Texts
+from tinycnn.choices import look_up
+from tinycnn.inspect.trace.entries import Access, Value, index_of, number_text, place_name, put_in
+from tinycnn.texts import LANGUAGES, Texts
 
 WORDS = Path(__file__).parent / "words"
 READ = re.compile(r"\{(\d+)\}")
@@ -217,9 +218,15 @@ class Sayings:
     ----------
     language
         One of `tinycnn.texts.LANGUAGES`.
+
+    Raises
+    ------
+    ValueError
+        When there are no words in this language.
     """
 
     def __init__(self, language: str):
+        look_up("language", language, {name: name for name in LANGUAGES})
         self.page, self.own, self._operations = (
             Texts(WORDS / part, language) for part in ("page", "terminal", "operations")
         )
@@ -271,7 +278,7 @@ class Sayings:
             "formula": self.formula(moment, running),
         }
         kind = "step" if moment.step is not None or result is None else "sentence"
-        fallback = self.page["sentence.step" if kind == "step" else "sentence.stop"]
+        fallback = self.page[f"sentence.{'step' if kind == 'step' else 'stop' if values['count'] else 'written'}"]
         return str(self.of_pass(moment.walked).get(kind, fallback)).format(**values)
 
     def formula(self, moment: Moment, step: Mapping[str, Any]) -> str:
@@ -283,10 +290,10 @@ class Sayings:
         if step["writes"]:
             sides.append(place_name(operation, step["writes"][0][0], step["writes"][0][1], self.padding))
         if expression and READ.search(expression):
-            signs = expression.replace(" * ", " · ").replace(" - ", " − ")
+            signs = expression.replace(" * ", " · ").replace("-", "−")
             signs = re.sub(r"\b(\d+)\.0\b", r"\1", signs)
-            signs = NAME.sub(lambda found: _parameter_text(operation, step, found[0]), signs)
-            sides.append(READ.sub(lambda found: _operand(reads, int(found[1]), found.start()), signs))
+            named = NAME.sub(lambda found: put_in(signs, found, _parameter_text(operation, step, found[0])), signs)
+            sides.append(READ.sub(lambda found: put_in(named, found, _read_text(reads, int(found[1]))), named))
         if step["writes"]:
             sides.append(number_text(step["writes"][0][2]))
         elif not expression:
@@ -316,20 +323,14 @@ class Sayings:
         return str(self.page["parts.padding"])
 
 
-def _operand(reads: list[Value], place: int, at: int) -> str:
-    if place >= len(reads):
-        return "…"
-    text = number_text(reads[place])
-    return f"({text})" if at and text.startswith("−") else text
+def _read_text(reads: list[Value], place: int) -> str:
+    return number_text(reads[place]) if place < len(reads) else "…"
 
 
 def _parameter_text(operation: Mapping[str, Any], step: Mapping[str, Any], name: str) -> str:
     """A name in a formula: its number where it is a parameter of the operation."""
     value = None if name in step["loops"] else operation["parameters"].get(name)
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return name
-    text = number_text(value)
-    return f"({text})" if text.startswith("−") else text
+    return number_text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else name
 
 
 def _parameter(value: Any) -> str:

@@ -76,7 +76,7 @@ def printed(record: Mapping[str, Any], language: str = "en", phase: int | None =
         for number, each in enumerate(operation["phases"]):
             if phase in (None, number):
                 walked = Pass(operation, each)
-                lines += _head(walked, sayings)
+                lines += _head(walked, sayings, WIDTH)
                 for at in range(max(len(walked.stops), 1)):
                     if stop in (None, at):
                         lines += [*_stop(walked.moment(at), sayings, WIDTH), Text()]
@@ -180,8 +180,9 @@ class Walk:
         self.keys.must_redraw = False
         columns, rows = shutil.get_terminal_size()
         moment = self.walked.moment(self.stop, self.step)
-        head = _head(self.walked, self.sayings)[:-1]
-        foot = [Text(line, style=QUIET) for line in _broken(str(self.sayings.own["keys"]), columns)]
+        head = _head(self.walked, self.sayings, columns)[:-1]
+        told = (str(self.sayings.own[name]) for name in ("marks", "keys"))
+        foot = [Text(line, style=QUIET) for text in told for line in _broken(text, columns)]
         room = rows - 1 - len(head) - len(foot)
         body = _stop(moment, self.sayings, columns, room - 1)
         left = room - len(body) - 1
@@ -217,11 +218,11 @@ def stop_by_row(walked: Pass, stop: int, by: int) -> int | None:
     return ahead[0] if by > 0 else ahead[-1]
 
 
-def _head(walked: Pass, sayings: Sayings) -> list[Text]:
+def _head(walked: Pass, sayings: Sayings, width: int) -> list[Text]:
     """Operation, pass, parameters and formula, and an empty line."""
     texts = sayings.of_pass(walked)
     said = [sayings.parameters(walked.operation), texts.get("formula", "")]
-    quiet = [Text(line, style=QUIET) for text in said if text for line in _broken(text, WIDTH)]
+    quiet = [Text(line, style=QUIET) for text in said if text for line in _broken(text, width)]
     return [Text(f"{sayings.title(walked.operation)}: {texts['title']}", style="bold"), *quiet, Text()]
 
 

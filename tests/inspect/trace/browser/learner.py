@@ -55,11 +55,4 @@ def stopped_halfway():
     return record
 
 
-def nothing_to_compare():
-    """A function whose reads cannot be held against anything."""
-    record = forward_alone()
-    record["operations"][0]["incomparable"] = "This function returned nothing, so there is nothing to compare."
-    return record
-
-
-LEARNERS = {"other window": other_window, "stopped halfway": stopped_halfway, "nothing to compare": nothing_to_compare}
+LEARNERS = {"other window": other_window, "stopped halfway": stopped_halfway}

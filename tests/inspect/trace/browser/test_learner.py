@@ -70,12 +70,3 @@ def test_a_function_that_raised_is_shown_up_to_there(browser, tmp_path):
         state = seen(tab)
         assert max(shown) in marked(state, "written")["y"]
         assert marked(state, "pale").get("y", set()).isdisjoint(shown)
-
-
-def test_what_cannot_be_compared_says_so(browser, tmp_path):
-    path = tmp_path / "page.html"
-    record = LEARNERS["nothing to compare"]()
-    write_page(path, record)
-    with opened(browser, path) as tab:
-        assert record["operations"][0]["incomparable"] in tab.inner_text("#raised")
-        assert not marked(seen(tab), "missed")

@@ -7,7 +7,7 @@ import tinycnn as tc
 from tests.browsers import browser
 from tests.inspect.trace.browser.cases import halves
 from tests.inspect.trace.browser.convolutions import CASES
-from tests.inspect.trace.browser.tab import marked, opened, seen
+from tests.inspect.trace.browser.tab import marked, opened, seen, told
 
 __all__ = ["browser"]  # the fixture
 
@@ -215,10 +215,8 @@ CLICK = """
 
 def clicked(tab, tensor, view, size):
     """What is on the screen after a click on each entry of a tensor in turn."""
-    return tab.evaluate(
-        f"([tensor, view, size]) => [...Array(size).keys()].map((place) => {CLICK}([tensor, view, place]))",
-        [tensor, view, int(size)],
-    )
+    each = f"[...Array(size).keys()].map((place) => {CLICK}([tensor, view, place]))"
+    return told(tab, f"([tensor, view, size]) => JSON.stringify({each})", [tensor, view, int(size)])
 
 
 @pytest.mark.parametrize("phase", range(4))

@@ -131,5 +131,5 @@ function drawnViews(container, prepared, words) {
     return [box];
   });
   container.replaceChildren(...boxes);
-  return { cells, paddingCells, bands };
+  return { boxes, cells, paddingCells, bands };
 }

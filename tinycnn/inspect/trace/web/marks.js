@@ -140,6 +140,28 @@ function paint(views, moment, mark) {
   for (const { cell, tensor, index, row, column } of views.paddingCells) {
     cell.classList.toggle("window", isCovered(tensor, index, row, column));
   }
+  views.boxes.forEach(revealMarked);
+}
+
+const HEADS = 72; // pixels that the heads of a matrix may cover
+
+/** Scroll a view that is larger than its box to what is marked in it; where some of that is seen, leave it alone. */
+function revealMarked(box) {
+  const isLarger = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+  box.classList.toggle("larger", isLarger);
+  if (!isLarger) return;
+  const kinds = ["now", "written", "read", "crossed"].map((kind) => [...box.getElementsByClassName(kind)]);
+  const marked = kinds.find((cells) => cells.length);
+  if (!marked) return;
+  const around = box.getBoundingClientRect();
+  const isAcross = (at) => at.left >= around.left + HEADS || box.scrollLeft === 0;
+  const isDown = (at) => at.top >= around.top + HEADS || box.scrollTop === 0;
+  const isSeen = (at) => isAcross(at) && at.right <= around.right && isDown(at) && at.bottom <= around.bottom;
+  const places = marked.map((cell) => cell.getBoundingClientRect());
+  if (places.some(isSeen)) return;
+  const [at] = places;
+  if (!isAcross(at) || at.right > around.right) box.scrollLeft += at.left - around.left - around.width / 3;
+  if (!isDown(at) || at.bottom > around.bottom) box.scrollTop += at.top - around.top - around.height / 3;
 }
 
 /** Which cells of padding the window of a stop covers, beside the entries that it reads or writes. */

@@ -57,11 +57,14 @@ function replayed(phase, count) {
 function preparedPhase(operation, phase) {
   const stops = stopsOf(phase);
   const writes = writesOf(phase, stops);
-  const isScattered = Object.entries(writes).some(
-    ([tensor, { stops: by }]) => tensor === phase.result && [...by.values()].some((numbers) => numbers.length > 1),
-  );
+  const ofResult = [...(writes[phase.result]?.stops.values() ?? [])];
+  const isScattered = ofResult.some((numbers) => numbers.length > 1) && phase.steps.some(isAdding);
   return { operation, phase, stops, writes, isScattered };
 }
+
+/** Whether a step adds to what it writes, as = would not. */
+const isAdding = ({ reads, writes }) =>
+  writes.some(([tensor, place]) => reads.some(([name, at]) => name === tensor && at === place));
 
 /** The steps of a stop. */
 const stepsOf = ({ phase }, stop) => (stop ? phase.steps.slice(stop.first, stop.last + 1) : []);

@@ -5,10 +5,12 @@ function screenOf(root, operations, allWords) {
   const words = allWords.page;
   const find = (selector) => root.querySelector(selector);
   const say = (selector, text) => {
-    find(selector).textContent = text;
+    const told = find(selector);
+    if (told.textContent !== text) told.textContent = text; // what is said anew is read aloud anew
   };
   const textsOf = ({ operation, phase }) => allWords.operations[operation.operation]?.[phase.name] ?? {};
   const titleOf = (operation) => allWords.operations[operation.operation]?.title ?? operation.operation;
+  const passTitle = (each) => textsOf(each).title ?? words.expected[each.phase.name] ?? each.phase.name;
   const options = (names) => names.map((name, i) => element("option", { value: i }, name));
   let views = null;
 
@@ -29,8 +31,7 @@ function screenOf(root, operations, allWords) {
 
   function drawRaised({ operation, phase, count, running }) {
     const isAtEnd = operation.raised && count === phase.steps.length;
-    const told = isAtEnd ? fill(words.expected.raised, operation.raised) : "";
-    say("#raised", [told, operation.incomparable].filter(Boolean).join(" "));
+    say("#raised", isAtEnd ? fill(words.expected.raised, operation.raised) : "");
     markLine(find("#source"), running?.line, isAtEnd ? operation.raised.line : null);
   }
 
@@ -55,7 +56,7 @@ function screenOf(root, operations, allWords) {
       say("#formula-of-phase", texts.formula ?? "");
       say("#what", texts.what ?? "");
       say("#agrees", agreesText(operation, phase, words));
-      const titles = operations[place.operation].phases.map((each) => textsOf(each).title ?? each.phase.name);
+      const titles = operations[place.operation].phases.map(passTitle);
       find("#phase").replaceChildren(...options(titles));
       find("#phase").value = place.phase;
       find("#operation").value = place.operation;
@@ -96,8 +97,9 @@ function screenOf(root, operations, allWords) {
       const button = (name) => find(`[data-do="${name}"]`);
       const isFirst = stopNumber === 0 && !stepNumber;
       const isLast = stopNumber >= stops.length - 1 && (!isStep || stepNumber === steps.length - 1);
-      for (const name of ["first", "previous"]) button(name).disabled = isFirst;
-      for (const name of ["last", "next"]) button(name).disabled = isLast;
+      // Not "disabled", which takes the focus away, and with it the keys.
+      for (const name of ["first", "previous"]) button(name).setAttribute("aria-disabled", isFirst);
+      for (const name of ["last", "next"]) button(name).setAttribute("aria-disabled", isLast);
       button("finer").setAttribute("aria-pressed", isFiner);
       button("predict").setAttribute("aria-pressed", isPredicting);
       button("play").classList.toggle("playing", isPlaying);

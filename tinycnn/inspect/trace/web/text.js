@@ -1,13 +1,16 @@
 // What is said of a moment beside the grids: the sentence, the line with its numbers, the source, the table of the
 // stop's steps, the memory touched and the overlap.
 
-/** A number within a formula: in brackets where a minus sign would follow another sign. */
-const operand = (text) => (text.startsWith("−") ? `(${text})` : text);
+/** A number as it stands at a place of a formula: in brackets where a minus sign would be beside an operator. */
+function putIn(formula, start, end, text) {
+  const isBeside = /[-−+*·/%@] ?$/.test(formula.slice(0, start)) || /^ ?\*\*/.test(formula.slice(end));
+  return text.startsWith("−") && isBeside ? `(${text})` : text;
+}
 
 /** A name in a formula: its number where it is a parameter of the operation. */
 function parameterText({ parameters }, { loops }, name) {
   const value = Object.hasOwn(parameters, name) && !(name in loops) ? parameters[name] : null;
-  return typeof value === "number" ? operand(numberText(value)) : name;
+  return typeof value === "number" ? numberText(value) : name;
 }
 
 /** The line of a step with its numbers put in, such as y[0, 0] = 1 + 0.5 · 2 = 2. */
@@ -18,10 +21,11 @@ function formulaText(moment, step, words) {
   const sides = [];
   if (written) sides.push(placeName(moment.operation, written[0], written[1], words.parts.padding));
   if (expression && /\{\d+\}/.test(expression)) {
-    const signs = expression.replaceAll(" * ", " · ").replaceAll(" - ", " − ").replace(/\b(\d+)\.0\b/g, "$1");
-    const named = signs.replace(/(?<![.\w])[a-z]\w*/gi, (name) => parameterText(moment.operation, step, name));
-    const number = (whole, i, at) => (reads[i] === undefined ? "…" : at ? operand(reads[i]) : reads[i]);
-    sides.push(named.replace(/\{(\d+)\}/g, number));
+    const signs = expression.replaceAll(" * ", " · ").replaceAll("-", "−").replace(/\b(\d+)\.0\b/g, "$1");
+    const named = signs.replace(/(?<![.\w])[a-z]\w*/gi, (name, at) =>
+      putIn(signs, at, at + name.length, parameterText(moment.operation, step, name)),
+    );
+    sides.push(named.replace(/\{(\d+)\}/g, (slot, i, at) => putIn(named, at, at + slot.length, reads[i] ?? "…")));
   }
   if (written) sides.push(moment.told(written));
   else if (!expression) return readTexts(moment, step.reads, words).join(", ");
@@ -53,7 +57,7 @@ function sentenceText(moment, texts, words) {
     formula: formulaText(moment, running, words),
   };
   if (moment.isStep || !result) return fill(texts.step ?? words.sentence.step, values);
-  return fill(texts.sentence ?? words.sentence.stop, values);
+  return fill(texts.sentence ?? words.sentence[values.count ? "stop" : "written"], values);
 }
 
 /** The source, once for a pass. */
@@ -82,7 +86,7 @@ function markLine(container, line, raisedLine) {
 /** Scroll a box, and nothing around it, so that one of its rows is seen. */
 function scrollTo(container, row) {
   const box = container.getBoundingClientRect(), at = row.getBoundingClientRect();
-  const margin = 2 * at.height; // what comes before and after is seen too, and the head of a table covers nothing
+  const margin = Math.min(2 * at.height, (box.height - at.height) / 2); // what comes before and after is seen too, and the head of a table covers nothing
   if (at.top - margin < box.top) container.scrollTop += at.top - margin - box.top;
   else if (at.bottom + margin > box.bottom) container.scrollTop += at.bottom + margin - box.bottom;
 }
@@ -99,7 +103,10 @@ function drawTerms(container, moment, words) {
   const rows = moment.steps.map((step, i) => {
     const [written] = step.writes;
     const reads = step.reads.filter(([tensor, place]) => !written || tensor !== written[0] || place !== written[1]);
-    const entries = readTexts(moment, reads, words).map((text) => element("span", { class: "entry" }, text));
+    const entries = readTexts(moment, reads, words).map((text) => {
+      const [name, value] = text.split(" = ").map((part, side) => element("span", {}, side ? `= ${part}` : part));
+      return element("span", { class: "entry" }, name, " ", value);
+    });
     const row = element("tr", {}, element("th", { scope: "row" }, String(i + 1)));
     row.append(element("td", {}, ...entries.flatMap((entry, j) => (j ? [" ", entry] : [entry]))));
     const products = isOnly && isAsked(moment, step) ? "?" : step.products.map(numberText).join(", ");

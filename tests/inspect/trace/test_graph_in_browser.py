@@ -236,7 +236,8 @@ def test_on_the_page_of_a_trace_a_node_opens_its_operation(browser, tmp_path):
         tab.locator("[data-ready=true]").wait_for()
         tab.locator(f"[data-node='{opened}']").click()
         press(tab, "open")
-        assert f"operation={len(traced.operations) - 1}" in tab.evaluate("location.hash")
+        wanted = f"operation={len(traced.operations) - 1}"
+        tab.wait_for_function("(wanted) => location.hash.includes(wanted)", arg=wanted)  # it rests between two changes
 
 
 def test_a_page_without_operations_has_a_heading(browser, tmp_path):

@@ -19,6 +19,8 @@ from tinycnn.inspect.trace.entries import Access, Value, index_of, number_text, 
 from tinycnn.texts import LANGUAGES, Texts
 
 WORDS = Path(__file__).parent / "words"
+OF_FEW = {0: "written", 1: "one"}
+"""Sentences of a stop that reads no number, or one."""
 READ = re.compile(r"\{(\d+)\}")
 NAME = re.compile(r"(?<![.\w])[A-Za-z]\w*")
 
@@ -278,7 +280,7 @@ class Sayings:
             "formula": self.formula(moment, running),
         }
         kind = "step" if moment.step is not None or result is None else "sentence"
-        fallback = self.page[f"sentence.{'step' if kind == 'step' else 'stop' if values['count'] else 'written'}"]
+        fallback = self.page[f"sentence.{'step' if kind == 'step' else OF_FEW.get(values['count'], 'stop')}"]
         return str(self.of_pass(moment.walked).get(kind, fallback)).format(**values)
 
     def formula(self, moment: Moment, step: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ IN_RECORD = [
 ]
 IN_SCRIPT = {
     "fewer digits": ("DIGITS = 5", "DIGITS = 1"),
-    "a hyphen for a minus": ('.replaceAll("-", "−")', ""),
+    "a hyphen for a minus": ('return text.replaceAll("-", "−")', "return text"),
     "the state of the stop before": ("replayed(prepared.phase, count)", "replayed(prepared.phase, count - 1)"),
 }
 

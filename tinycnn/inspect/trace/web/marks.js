@@ -150,7 +150,7 @@ function revealMarked(box) {
   const isLarger = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
   box.classList.toggle("larger", isLarger);
   if (!isLarger) return;
-  const kinds = ["now", "written", "read", "crossed"].map((kind) => [...box.getElementsByClassName(kind)]);
+  const kinds = ["now", "written", "read", "crossed", "band"].map((kind) => [...box.getElementsByClassName(kind)]);
   const marked = kinds.find((cells) => cells.length);
   if (!marked) return;
   const around = box.getBoundingClientRect();

@@ -41,10 +41,8 @@ function predictMode(words) {
         right += isFirst ? 1 : 0;
         return `✓ ${fill(words.predict.right, told)}`;
       }
-      const difference = answer - value;
-      if (!Number.isFinite(difference)) return `× ${fill(words.predict.not_equal, told)}`;
-      const direction = difference > 0 ? words.predict.high : words.predict.low;
-      return `× ${fill(words.predict.wrong, { ...told, direction, difference: numberText(Math.abs(difference)) })}`;
+      if (!Number.isFinite(answer - value)) return `× ${fill(words.predict.not_equal, told)}`;
+      return `× ${fill(answer > value ? words.predict.high : words.predict.low, told)}`; // by how much would give it away
     },
     /** Give up on a stop: its number is shown. */
     show(key, result, given) {

@@ -57,7 +57,7 @@ function sentenceText(moment, texts, words) {
     formula: formulaText(moment, running, words),
   };
   if (moment.isStep || !result) return fill(texts.step ?? words.sentence.step, values);
-  return fill(texts.sentence ?? words.sentence[values.count ? "stop" : "written"], values);
+  return fill(texts.sentence ?? words.sentence[["written", "one"][values.count] ?? "stop"], values);
 }
 
 /** The source, once for a pass. */

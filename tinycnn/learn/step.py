@@ -241,9 +241,7 @@ def _unlike(reads: Reads | None, mine: Reads | None) -> list[int]:
     if reads is None or mine is None:
         return []
     size = len(next(iter(reads.values()), []))
-    return [
-        place for place in range(size) if any(reads[key][place] != mine[key][place : place + 1][0] for key in reads)
-    ]
+    return [place for place in range(size) if any(reads[key][place] != mine[key][place] for key in reads)]
 
 
 def _entries(place: int, case: Case, reads: Reads, mine: Reads, words: Texts) -> list[str]:

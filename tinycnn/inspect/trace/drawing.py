@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from tinycnn.inspect.trace.entries import broken
+
 MONO_ADVANCE = 0.62
 """Width of a character of a fixed font, of its size; the common ones have 0.6."""
 
@@ -147,14 +149,7 @@ def prose_width(text: str, size: float) -> float:
 
 def wrapped(text: str, size: float, width: float) -> list[str]:
     """Lines of prose that fit a width, broken between words."""
-    lines, line = [], ""
-    for word in text.split():
-        if line and prose_width(f"{line} {word}", size) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return [*lines, line] if line else lines
+    return broken(text, lambda line: prose_width(line, size) <= width)
 
 
 def shortened(text: str, cells: int) -> str:

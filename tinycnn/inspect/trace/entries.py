@@ -6,7 +6,7 @@ The page's script does the same in the browser (web/numbers.js and web/places.js
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
@@ -99,3 +99,20 @@ def narrowed(line: str) -> str:
     """
     code = line.lstrip(" ")
     return " " * ((len(line) - len(code)) // 2) + code
+
+
+def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Lines that fit, broken between words; a word that does not fit stands alone.
+
+    Examples
+    --------
+    >>> broken("one two three", lambda line: len(line) <= 7)
+    ['one two', 'three']
+    """
+    lines: list[str] = []
+    for word in text.split():
+        if lines and fits(f"{lines[-1]} {word}"):
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

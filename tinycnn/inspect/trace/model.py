@@ -20,7 +20,7 @@ from tinycnn.hooks import watch
 from tinycnn.inspect.trace.crop import CUTS, Crop, cropped
 from tinycnn.inspect.trace.lesson import Call
 from tinycnn.inspect.trace.lessons import LESSONS
-from tinycnn.inspect.trace.run import run
+from tinycnn.inspect.trace.run import forward_call, run
 from tinycnn.nn import Module, evaluating
 from tinycnn.tensor import Tensor
 from tinycnn.training.evaluation import logits_of
@@ -149,7 +149,7 @@ def passed(network: Module, image: Array, label: int | None = None) -> Pass:
 
     def keep(seen: Watched) -> None:
         if seen.phase == "forward":
-            calls[seen.function] = Call(seen.function, tuple(a for a in seen.inputs if a is not None), _one(seen))
+            calls[seen.function] = forward_call(seen)
             owners[seen.function] = running[-1] if running else None
         else:
             calls[seen.function] = replace(calls[seen.function], grad=seen.inputs[0], gradients=seen.outputs)
@@ -207,12 +207,6 @@ def _layer(name: str, module: Module | None, calls: tuple[Call, ...], inputs: Ma
         if parameter.grad is not None
     )
     return Layer(name, type(module).__name__, calls, inputs[id(module)], weights)
-
-
-def _one(seen: Watched) -> Array:
-    (output,) = seen.outputs
-    assert output is not None
-    return output
 
 
 def _parts(call: Call) -> Iterator[tuple[slice, ...]]:

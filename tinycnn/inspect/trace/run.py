@@ -62,7 +62,7 @@ def run(fn: Callable[..., Any], arrays: tuple[Any, ...], backward: bool = True, 
 
     def keep(seen: Watched) -> None:
         if seen.phase == "forward":
-            calls[seen.function] = Call(seen.function, tuple(a for a in seen.inputs if a is not None), _one(seen))
+            calls[seen.function] = forward_call(seen)
         else:
             order.append(seen.function)
             calls[seen.function] = replace(calls[seen.function], grad=seen.inputs[0], gradients=seen.outputs)
@@ -105,10 +105,11 @@ def _gradients_alone(calls: Mapping[Function, Call], walk_back: Callable[[], Non
             tensor.grad = grad
 
 
-def _one(seen: Watched) -> Array:
+def forward_call(seen: Watched) -> Call:
+    """What a watcher saw of a forward pass."""
     (output,) = seen.outputs
     assert output is not None
-    return output
+    return Call(seen.function, tuple(array for array in seen.inputs if array is not None), output)
 
 
 def _argument(array: Any, requires_grad: bool) -> Any:

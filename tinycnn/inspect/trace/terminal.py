@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from tinycnn.inspect.trace.entries import narrowed
+from tinycnn.inspect.trace.entries import broken, narrowed
 from tinycnn.inspect.trace.grids import Cell, Grid, grids_of
 from tinycnn.inspect.trace.stops import Moment, Pass, Sayings
 from tinycnn.inspect.trace.walk_text import walk_lines
@@ -324,14 +324,7 @@ def _fitting(blocks: Sequence[list[Text]], width: int, height: int) -> Sequence[
 
 def _broken(text: str, width: int) -> list[str]:
     """Lines of at most this many columns, broken between words."""
-    lines, line = [], ""
-    for word in text.split():
-        if line and cell_len(f"{line} {word}") > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return [*lines, line] if line else lines
+    return broken(text, lambda line: cell_len(line) <= width)
 
 
 def _indented(line: str) -> list[str]:

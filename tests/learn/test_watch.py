@@ -346,9 +346,8 @@ def test_a_pause_and_a_return_leave_the_keys_working(terminal):
     screen.wait_for("Each save is checked")
     os.kill(screen.process.pid, signal.SIGSTOP)
     termios.tcsetattr(screen.inside, termios.TCSANOW, screen.mode)  # as a shell does
+    screen.press("h")  # before the program has woken
     os.kill(screen.process.pid, signal.SIGCONT)
-    time.sleep(0.2)
-    screen.press("h")
     screen.wait_for("Hint 1 of 3")
 
 

@@ -119,7 +119,7 @@ class Keys:
 
     def _go_on(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGCONT:
-            tty.setcbreak(self._descriptor)
+            tty.setcbreak(self._descriptor, termios.TCSANOW)  # without dropping what was typed since
         self.must_redraw = True
 
 

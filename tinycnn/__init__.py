@@ -7,7 +7,7 @@ if (_root / "setup.cfg").is_file() and (_root / "kernels").is_dir():
     # Run from a clone: kernels/, tutorials/ and benchmarks/ stand beside this folder and are imported as parts of it.
     __path__.append(str(_root))
 
-from tinycnn import data, function, functional, gpu, hooks, inspect, models, nn, optim, training  # noqa: E402
+from tinycnn import data, function, functional, gpu, hooks, inspect, models, nn, optim, plot, training  # noqa: E402
 from tinycnn.backend import available_backends, use_algorithm, use_backend  # noqa: E402
 from tinycnn.function import no_grad  # noqa: E402
 from tinycnn.functional.shape import cat  # noqa: E402
@@ -37,6 +37,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "plot",
     "set_num_threads",
     "trace",
     "training",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-EXTRAS = {"jinja2": "plot", "matplotlib": "plot", "PIL": "plot", "pooch": "data"}
+EXTRAS = {"jinja2": "plot", "marimo": "tutorials", "matplotlib": "plot", "PIL": "plot", "pooch": "data"}
 """Which extra installs a module."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinycnn.optional import require
-from tinycnn.plot.pictures import NEGATIVE, POSITIVE
+from tinycnn.plot.data_uri import NEGATIVE, POSITIVE
 from tinycnn.storage import replace
 from tinycnn.wording import counted
 

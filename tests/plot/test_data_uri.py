@@ -9,7 +9,7 @@ import pytest
 
 from tests.oracles import oracle
 from tinycnn.plot import ink_picture, reduced, signed_picture
-from tinycnn.plot.pictures import NEGATIVE, POSITIVE
+from tinycnn.plot.data_uri import NEGATIVE, POSITIVE
 
 Image = oracle("PIL.Image")
 

@@ -41,6 +41,30 @@ def ink_picture(image: Array, maximum: float) -> str:
     return _png(require("PIL.Image", "pictures").fromarray(grey))
 
 
+def colour_picture(image: Array, maximum: float) -> str:
+    """Red, green and blue as they are.
+
+    Parameters
+    ----------
+    image
+        (3, H, W), from 0 for none of a colour to ``maximum`` for all of it; what lies outside is drawn as the nearer.
+    maximum
+        Positive.
+
+    Returns
+    -------
+    str
+        A ``data:`` URI.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        When Pillow is not installed.
+    """
+    colours = np.rint(255 * np.clip(image / maximum, 0, 1)).astype(np.uint8)
+    return _png(require("PIL.Image", "pictures").fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0))))
+
+
 def signed_picture(values: Array, limit: float) -> str:
     """Blue where negative, orange where positive, the less transparent the further from 0.
 

@@ -19,7 +19,7 @@ from tinycnn.inspect.trace.model import LOSS, Layer, Pass
 from tinycnn.inspect.trace.record import TooLargeError, Trace
 from tinycnn.optional import require
 from tinycnn.plot import ink_picture, reduced, signed_picture
-from tinycnn.plot.pictures import NEGATIVE, POSITIVE
+from tinycnn.plot.data_uri import NEGATIVE, POSITIVE
 from tinycnn.storage import PARTIAL, write_text
 from tinycnn.texts import Texts
 from tinycnn.version import __version__

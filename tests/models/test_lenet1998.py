@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 import tinycnn as tc
+from tests.backends import there, to_numpy
 from tinycnn.models.lenet1998 import C3_TABLE, RBF, ConnectedConv2d, ScaledTanh, Subsampling, digit_codes
+
+__all__ = ["there"]  # the fixture
 
 TABLE_I = [  # the paper's table, a row for each map of S2, an X where a map of C3 sees it
     "X...XXX..XXXX.XX",
@@ -106,3 +109,15 @@ def test_it_classifies_by_the_nearest_code():
     net = tc.models.lenet5("1998")
     distances = tc.Tensor(np.array([[5.0, 1.0, *[9.0] * 8], [0.0, 1.0, *[9.0] * 8]]))
     np.testing.assert_array_equal(net.classify(distances), [1, 0])
+
+
+def test_on_the_gpu_it_learns_what_it_learns_in_main_memory(there, rng):
+    x, targets = rng.standard_normal((2, 1, 32, 32), dtype=np.float32), np.array([3, 8])
+    tc.manual_seed(0)
+    here = tc.models.lenet5("1998")
+    here.loss(here(tc.Tensor(x)), targets).backward()
+    tc.manual_seed(0)
+    away = tc.models.lenet5("1998").to("cupy")
+    away.loss(away(tc.Tensor(there(x))), there(targets)).backward()
+    for ours, theirs in zip(here.parameters(), away.parameters(), strict=True):
+        np.testing.assert_allclose(to_numpy(theirs.grad), ours.grad, rtol=1e-3, atol=1e-5)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import tinycnn.functional as F
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, beside
 from tinycnn.nn import Conv2d, Flatten, Linear, Module, Parameter, Sequential, init
 from tinycnn.tensor import Tensor
 
@@ -89,8 +89,9 @@ class ConnectedConv2d(Module):
 
     def forward(self, x: Any) -> Tensor:
         """(N, C, H, W) -> (N, K, P, Q)."""
-        absent = np.zeros((1, *self.weight.shape[1:]), self.weight.dtype)
-        dense = F.cat([self.weight, absent])[self.kernel_of]  # (links + 1, R, S) -> (K, C, R, S)
+        absent = np.zeros_like(self.weight.data, shape=(1, *self.weight.shape[1:]))
+        kernel_of = beside(self.kernel_of, absent)
+        dense = F.cat([self.weight, absent])[kernel_of]  # (links + 1, R, S) -> (K, C, R, S)
         return F.conv2d(x, dense, self.bias)
 
 
@@ -173,5 +174,5 @@ class LeNet1998(Sequential):
         j
             Positive: distances beyond it hardly compete.
         """
-        rubbish = np.full((distances.shape[0], 1), -j, distances.dtype)
+        rubbish = np.full_like(distances.data, -j, shape=(distances.shape[0], 1))
         return F.cross_entropy(F.cat([-distances, rubbish], dim=1), targets)

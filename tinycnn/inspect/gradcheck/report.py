@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.arrays import Array
+from tinycnn.inspect.frame import notebook_frame
 from tinycnn.wording import table
 
 VERDICTS = ("right", "wrong", "on a kink", "below noise", "both zero")
@@ -268,7 +269,7 @@ class GradcheckReport:
     def _repr_html_(self) -> str:
         from tinycnn.inspect.gradcheck.page import page
 
-        return page([{"title": "Gradient check", **self.as_dict()}], "Gradient check")
+        return notebook_frame(page([{"title": "Gradient check", **self.as_dict()}], "Gradient check"), "Gradient check")
 
     def __str__(self) -> str:
         heads = {

@@ -136,14 +136,6 @@ def words(record: Mapping[str, Any], language: str) -> dict[str, Any]:
     return said
 
 
-def notebook_frame(made_page: str, title: str) -> str:
-    """A page inside another: shut off from what is around it, with nothing allowed but its script."""
-    return (
-        f'<iframe srcdoc="{html.escape(made_page)}" sandbox="allow-scripts" title="{_escaped(title)}" '
-        'style="width: 100%; height: 56rem; border: 0"></iframe>'
-    )
-
-
 def _packed(payload: Mapping[str, Any]) -> str:
     text = json.dumps(payload, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(gzip.compress(text.encode(errors="replace"), 9, mtime=0)).decode()

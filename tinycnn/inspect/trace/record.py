@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.arrays import Array
+from tinycnn.inspect.frame import notebook_frame
 from tinycnn.inspect.trace.lesson import Lesson, Phase
 from tinycnn.inspect.trace.recorder import LIMIT, Recorder, TooManyStepsError
 from tinycnn.storage import write_text
@@ -121,8 +122,6 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """How a notebook shows it."""
-        from tinycnn.inspect.trace.page import notebook_frame
-
         return notebook_frame(self.to_html(), repr(self))
 
     @classmethod

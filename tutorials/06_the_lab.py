@@ -184,7 +184,7 @@ def _(images, layer):
 @app.cell
 def _(able, geometry):
     tc.plot.bars(
-        {name: products_of(name, geometry) / 1e6 for name in ALGORITHMS if name in able},
+        {name: products_of(name, geometry) / geometry.multiply_adds for name in ALGORITHMS if name in able},
         x=lesson.word("products_axis"),
         alt=lesson.word("products_alt", layer=str(geometry)),
     )
@@ -194,6 +194,19 @@ def _(able, geometry):
 @app.cell
 def _():
     lesson.text("roofline")
+    return
+
+
+@app.cell
+def _():
+    guess_bound = lesson.question("bound")
+    guess_bound
+    return (guess_bound,)
+
+
+@app.cell
+def _(guess_bound):
+    lesson.answer("bound", guess_bound)
     return
 
 
@@ -268,16 +281,18 @@ def _(measured_geometry, rounds, seconds):
         fastest=min(seconds, key=seconds.get),
         auto=auto_algorithm(load_kernels(current_backend()), "forward", measured_geometry),
         speed=measured_geometry.flops / min(seconds.values()) / 1e9,
+        fft_slower=seconds["fft"] / min(seconds.values()),
     )
     return
 
 
 @app.cell
 def _(seconds):
+    _shown = {name: 1000 * taken for name, taken in seconds.items() if name != "fft"}
     tc.plot.bars(
-        {name: 1000 * taken for name, taken in seconds.items()},
+        _shown,
         x=lesson.word("time_axis", backend=current_backend()),
-        alt=lesson.word("time_alt", told=", ".join(f"{name} {1000 * taken:.3g} ms" for name, taken in seconds.items())),
+        alt=lesson.word("time_alt", told=", ".join(f"{name} {taken:.3g} ms" for name, taken in _shown.items())),
     )
     return
 

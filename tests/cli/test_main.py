@@ -33,7 +33,10 @@ def process(*words, **options):
         (["train", "--epoch", "3"], "Unknown option: --epoch. Did you mean --epochs?"),
         (["train", "lenett"], "unknown model 'lenett': did you mean lenet5?"),
         (["train", "--data", "minst"], "unknown data set 'minst': did you mean mnist?"),
-        (["train", "--data", "cifar"], "unknown data set 'cifar': choose from digits, mnist, fashion-mnist"),
+        (
+            ["train", "--data", "imagenet"],
+            "unknown data set 'imagenet': choose from digits, mnist, fashion-mnist, cifar10",
+        ),
         (["train", "--algorithm", "imcol"], "unknown algorithm 'imcol': did you mean im2col?"),
         (["train", "--cuda-graph"], "cuda_graph is for a GPU, and the backend is"),
         (["train", "--epochs", "many"], "--epochs: expected a whole number such as 12, got 'many'"),

@@ -36,7 +36,7 @@ def test_every_smaller_model_has_a_summary(command, name, parameters):
 
 def test_the_names_of_vgg_build_what_they_say():
     expected = {name.replace("_", "-"): getattr(tc.models, name) for name in dir(tc.models) if name.startswith("vgg1")}
-    found = {name: entry.build for name, entry in tc.models.ARCHITECTURES.items() if name.startswith("vgg")}
+    found = {name: entry.build for name, entry in tc.models.ARCHITECTURES.items() if name.startswith("vgg1")}
     assert {name: build for name, build in found.items() if not name.endswith("-bn")} == expected
     normed = {name.removesuffix("-bn"): build for name, build in found.items() if name.endswith("-bn")}
     assert {name: build.func for name, build in normed.items()} == expected

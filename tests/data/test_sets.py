@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinycnn.data import DATA_SETS, GreyToColour, Pad, RandomAffine, Resize, digits
+from tinycnn.data import DATA_SETS, ColourToGrey, GreyToColour, Normalize, Pad, RandomAffine, Resize, digits
 from tinycnn.data.sets import hold_out
 
 label_arrays = hnp.arrays(np.uint8, st.integers(1, 60), elements=st.integers(0, 4))
@@ -56,6 +56,11 @@ class TestHoldOut:
             hold_out(np.arange(5), fraction, 0)
 
 
+def images_like(data_set, count):
+    shape = (count, *((3,) if data_set.channels == 3 else ()), data_set.size, data_set.size)
+    return np.random.default_rng(0).integers(0, data_set.maximum + 1, shape, np.uint8)
+
+
 class TestDataSets:
     @pytest.mark.parametrize("name", DATA_SETS)
     def test_the_table_agrees_with_itself(self, name):
@@ -63,6 +68,7 @@ class TestDataSets:
         assert data_set.name == name
         assert len(set(data_set.classes)) == 10
         assert 0 < data_set.box <= data_set.size
+        assert data_set.channels == np.size(data_set.std) == (3 if name == "cifar10" else 1)
 
     def test_mean_and_deviation_are_those_of_the_digits(self):
         data_set = DATA_SETS["digits"]
@@ -78,12 +84,17 @@ class TestDataSets:
     )
     def test_images_come_to_the_shape_that_the_network_takes(self, name, shape, augment):
         data_set = DATA_SETS[name]
+        if (data_set.channels, shape[0]) == (3, 2):
+            with pytest.raises(
+                ValueError, match="images of cifar10 have 3 channels, and the network takes 2: choose one"
+            ):
+                data_set.transform(shape, augment)
+            return
         transform = data_set.transform(shape, augment)
-        images = np.random.default_rng(0).integers(0, data_set.maximum + 1, (2, data_set.size, data_set.size), np.uint8)
-        found = transform(images, np.random.default_rng(1).random((2, transform.draws)))
+        found = transform(images_like(data_set, 2), np.random.default_rng(1).random((2, transform.draws)))
         assert found.shape == (2, *shape)
         assert found.dtype == np.float32
-        assert transform.draws == (RandomAffine.draws if augment else 0)
+        assert transform.draws == (sum(change.draws for change in data_set.augmentation) if augment else 0)
 
     def test_lenets_border_is_paper_around_the_untouched_image(self):
         data_set = DATA_SETS["mnist"]
@@ -122,6 +133,34 @@ class TestDataSets:
         grey, colour = (DATA_SETS["digits"].transform((C, 32, 32)) for C in (1, 3))
         assert isinstance(colour.transforms[-1], GreyToColour)
         np.testing.assert_array_equal(colour(images), np.repeat(grey(images), 3, axis=1))
+
+    def test_grey_of_colours_is_their_weighted_sum(self):
+        data_set = DATA_SETS["cifar10"]
+        images = images_like(data_set, 3)
+        colour, grey = (data_set.transform((C, 32, 32)) for C in (3, 1))
+        assert isinstance(colour.transforms[-1], Normalize)
+        assert isinstance(grey.transforms[-1], ColourToGrey)
+        channels = colour(images)
+        for c in range(3):
+            expected = (images[:, c] / 255 - data_set.mean[c]) / data_set.std[c]
+            np.testing.assert_allclose(channels[:, c], expected, atol=1e-5)
+        np.testing.assert_allclose(
+            grey(images)[:, 0], 0.299 * channels[:, 0] + 0.587 * channels[:, 1] + 0.114 * channels[:, 2], atol=1e-5
+        )
+
+    def test_photos_are_mirrored_and_shifted_and_digits_are_not_mirrored(self):
+        photos, ink = DATA_SETS["cifar10"], DATA_SETS["mnist"]
+        assert [type(change).__name__ for change in photos.augmentation] == ["RandomHorizontalFlip", "RandomShift"]
+        assert [type(change) for change in ink.augmentation] == [RandomAffine]
+        image = images_like(photos, 1)
+        transform, still = photos.transform((3, 32, 32), augment=True), photos.transform((3, 32, 32))
+        middle = 0.5  # of the shifts from −4 to 4
+        np.testing.assert_array_equal(transform(image, np.array([[0.9, middle, middle]])), still(image))
+        np.testing.assert_array_equal(transform(image, np.array([[0.1, middle, middle]])), still(image)[..., ::-1])
+        moved = transform(image, np.array([[0.9, 0.99, 0.0]]))
+        np.testing.assert_array_equal(moved[..., :-4, 4:], still(image)[..., 4:, :-4])
+        black = -np.array(photos.mean) / np.array(photos.std)
+        np.testing.assert_allclose(moved[0, :, -1, 0], black, rtol=1e-5)
 
     def test_changes_come_before_normalising_so_that_paper_comes_in_from_outside(self):
         data_set = DATA_SETS["digits"]

@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinycnn.data import Compose, GreyToColour, Normalize, Pad, RandomAffine, Resize, ToFloat, Transform
+from tinycnn.data import (
+    ColourToGrey,
+    Compose,
+    GreyToColour,
+    Normalize,
+    Pad,
+    RandomAffine,
+    RandomHorizontalFlip,
+    RandomShift,
+    Resize,
+    ToFloat,
+    Transform,
+)
 from tinycnn.data.transforms import affine, resampling
 
 sides = st.integers(1, 9)
@@ -54,13 +66,36 @@ class TestPlainOnes:
         assert found.shape == (2, 3, 4, 5)
         np.testing.assert_array_equal(found, images[:, [0, 0, 0]])
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_colour_to_grey_weighs_each_colour_by_how_bright_it_looks(self, rng, dtype):
+        images = pictures(rng, 2, 3, 4, 5, dtype=dtype)
+        found = ColourToGrey()(images)
+        assert found.dtype == dtype
+        assert found.shape == (2, 1, 4, 5)
+        expected = 0.299 * images[:, 0] + 0.587 * images[:, 1] + 0.114 * images[:, 2]
+        np.testing.assert_allclose(found[:, 0], expected, atol=1e-6)
+        np.testing.assert_allclose(ColourToGrey()(np.ones((1, 3, 1, 1))), 1)
+
     @pytest.mark.parametrize(
-        "transform", [ToFloat(9), Normalize(0.1, 2), Pad(1), GreyToColour(), Resize((3, 7)), RandomAffine(30)], ids=repr
+        "transform",
+        [
+            ToFloat(9),
+            Normalize(0.1, 2),
+            Pad(1),
+            GreyToColour(),
+            ColourToGrey(),
+            Resize((3, 7)),
+            RandomAffine(30),
+            RandomHorizontalFlip(),
+            RandomHorizontalFlip(0),
+            RandomShift(2),
+        ],
+        ids=repr,
     )
     def test_the_images_given_stay_as_they_are(self, rng, transform):
-        images = pictures(rng, 1, 1, 5, 4)
+        images = pictures(rng, 1, 3 if isinstance(transform, ColourToGrey) else 1, 5, 4)
         before = images.copy()
-        found = transform(images, rng.random((1, 5))) if transform.draws else transform(images)
+        found = transform(images, rng.random((1, transform.draws)))
         assert not np.shares_memory(found, images)
         np.testing.assert_array_equal(images, before)
 
@@ -153,6 +188,55 @@ class TestAffine:
         expected = np.roll(np.pad(images, ((0, 0), (0, 0), (7, 7), (7, 7))), (down, across), (2, 3))[..., 7:-7, 7:-7]
         found = affine(images, np.eye(2)[None], np.array([[down, across]]))
         np.testing.assert_array_equal(found, expected)
+
+
+class TestRandomHorizontalFlip:
+    def test_it_mirrors_those_whose_number_is_below_p(self, rng):
+        images = pictures(rng, 4, 3, 5, 6)
+        found = RandomHorizontalFlip(0.25)(images, np.array([[0.0], [0.24], [0.25], [0.99]]))
+        for n, mirrored in enumerate((True, True, False, False)):
+            for w in range(6):
+                np.testing.assert_array_equal(found[n, ..., w], images[n, ..., 5 - w if mirrored else w])
+
+    @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
+    def test_a_p_that_is_no_probability_is_refused(self, p):
+        with pytest.raises(ValueError, match=f"^RandomHorizontalFlip: p must be from 0 to 1, got {p}$"):
+            RandomHorizontalFlip(p)
+
+
+class TestRandomShift:
+    @given(down=st.integers(-3, 3), across=st.integers(-3, 3), H=st.integers(1, 6), W=st.integers(1, 6))
+    def test_it_moves_whole_pixels_and_lets_zeros_in(self, down, across, H, W):
+        images = np.random.default_rng(0).standard_normal((1, 2, H, W))
+        expected = np.zeros_like(images)
+        for h in range(H):
+            for w in range(W):
+                if 0 <= h - down < H and 0 <= w - across < W:
+                    expected[:, :, h, w] = images[:, :, h - down, w - across]
+        # The numbers fall into seven equal parts of [0, 1); the first takes the window furthest up: the picture sinks.
+        uniforms = (3 - np.array([[down, across]]) + 0.5) / 7
+        np.testing.assert_array_equal(RandomShift(3)(images, uniforms), expected)
+
+    def test_each_shift_is_as_likely(self):
+        images = np.zeros((9 * 700, 1, 9, 1), np.float32)
+        images[:, 0, 4] = 1
+        uniforms = np.random.default_rng(0).random((len(images), 2))
+        uniforms[:, 1] = 0.5
+        rows = RandomShift(4)(images, uniforms)[:, 0, :, 0].argmax(axis=1)
+        counts = np.bincount(rows, minlength=9)
+        assert counts.min() > 600  # of 700, four standard deviations below
+        assert counts.max() < 800
+
+    def test_images_of_a_batch_move_each_by_its_own(self, rng):
+        images = pictures(rng, 2, 3, 5, 6)
+        found = RandomShift(1)(images, np.array([[0.0, 0.5], [0.5, 0.99]]))
+        np.testing.assert_array_equal(found[0, :, 1:], images[0, :, :-1])
+        np.testing.assert_array_equal(found[1, :, :, :-1], images[1, :, :, 1:])
+        assert found.dtype == np.float32
+
+    def test_no_pixels_are_refused(self):
+        with pytest.raises(ValueError, match="RandomShift: pixels must be at least 1, got 0"):
+            RandomShift(0)
 
 
 class TestRandomAffine:
@@ -291,6 +375,18 @@ GREY, FLOATS = np.zeros((2, 5, 4), np.uint8), np.zeros((2, 1, 5, 4), np.float32)
             "Normalize: images (2, 1, 5, 4) have 1 channels, Normalize(mean=[1",
         ),
         (Normalize(1, [1, 2]), FLOATS, ValueError, "Normalize: images (2, 1, 5, 4) have 1 channels"),
+        (
+            ColourToGrey(),
+            np.zeros((2, 3, 5, 4), np.uint8),
+            TypeError,
+            "ColourToGrey expected float32 or float64, got uint8",
+        ),
+        (
+            ColourToGrey(),
+            np.zeros((2, 1, 5, 4)),
+            ValueError,
+            "ColourToGrey expected colour images (N, 3, H, W), got (2, 1, 5, 4)",
+        ),
         (
             GreyToColour(),
             FLOATS.repeat(3, 1),

@@ -60,6 +60,15 @@ def vgg_rows(*blocks):
     return rows
 
 
+def small_rows():
+    """Seven convolutions of 3x3 without biases, on 32, 16 and 8 pixels; the layer of logits on 96 averages."""
+    rows, channels = [], 3
+    for wide, size in ((24, 32), (24, 32), (48, 16), (48, 16), (96, 8), (96, 8), (96, 8)):
+        rows.append(((wide, size, size), wide * channels * 9, size**2 * wide * channels * 9))
+        channels = wide
+    return [*rows, ((10,), 10 * (96 + 1), 10 * 96)]
+
+
 def three(*channels):
     return [(wide, 3) for wide in channels]
 
@@ -93,6 +102,7 @@ TABLES = {
     "vgg16_1x1": (tc.models.vgg16_1x1, (3, 224, 224), VGG_C, 133_638_952, None),
     "vgg16": (tc.models.vgg16, (3, 224, 224), VGG_D, 138_357_544, 30.9),
     "vgg19": (tc.models.vgg19, (3, 224, 224), VGG_E, 143_667_240, 39.3),
+    "vgg_small": (tc.models.vgg_small, (3, 32, 32), small_rows(), 246_130, 0.0544),
 }
 
 
@@ -176,6 +186,26 @@ def test_alexnet_starts_as_its_paper_says():
         if name.endswith("weight"):
             assert abs(parameter.data.std() - 0.01) < 3e-4
             assert abs(parameter.data.mean()) < 3e-4
+
+
+def test_small_vgg_normalises_each_convolution_and_starts_by_hes_rule():
+    tc.manual_seed(0)
+    model = tc.models.vgg_small(num_classes=7)
+    kinds = [type(layer).__name__ for layer in model.features]
+    block = ["Conv2d", "BatchNorm2d", "ReLU"]
+    assert kinds == [*block * 2, "MaxPool2d", *block * 2, "MaxPool2d", *block * 3]
+    for layer in model.features:
+        if isinstance(layer, tc.nn.Conv2d):
+            assert layer.bias is None
+            K, _, R, S = layer.weight.shape
+            assert layer.weight.data.std() == pytest.approx((2 / (K * R * S)) ** 0.5, rel=0.1)
+    assert model(tc.Tensor(np.zeros((2, 3, 40, 24), np.float32))).shape == (2, 7)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 32, 32), (3, 32, 32), (2, 3, 3, 32)])
+def test_small_vgg_tells_what_it_takes(shape):
+    with pytest.raises(ValueError, match=r"^vgg_small expected input \(N, 3, 32, 32\), or another size from 4 on, got"):
+        tc.models.vgg_small()(tc.Tensor(np.zeros(shape, np.float32)))
 
 
 def test_unknown_variants_are_refused_with_the_known_ones():

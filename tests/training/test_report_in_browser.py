@@ -6,6 +6,7 @@ import pytest
 
 from tests.browsers import browser
 from tests.training.test_report import NASTY, Page, pieces
+from tests.training.test_report_in_colour import PHOTOS
 from tinycnn.data import DATA_SETS
 
 __all__ = ["browser"]  # the fixture
@@ -15,20 +16,23 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """One report with all there is to show, and one with long names of classes and as little else as can be."""
-    usual, long = (tmp_path_factory.mktemp(name) for name in ("usual", "long"))
+    """One with all there is to show, one of photos, one with long names of classes and as little else as can be."""
+    usual, photos, long = (tmp_path_factory.mktemp(name) for name in ("usual", "photos", "long"))
     Page(usual, pieces())
     with pytest.MonkeyPatch.context() as patch:
         digits = DATA_SETS["digits"]
         names = (*NASTY[:9], "a name of a class that is far too long")
         patch.setitem(DATA_SETS, "digits", type(digits)(**{**vars(digits), "classes": names}))
         Page(long, pieces(epochs=1, validated=False, mistakes={0: (9, 0.9)}))
-    return {"usual": usual / "report.html", "long": long / "report.html"}
+        patch.setitem(DATA_SETS, "photos", PHOTOS)
+        Page(photos, pieces("vgg-small", "photos"))
+    return {"usual": usual / "report.html", "photos": photos / "report.html", "long": long / "report.html"}
 
 
 @pytest.mark.parametrize(
     ("report", "scheme", "width"),
-    [("usual", scheme, width) for scheme in ("light", "dark") for width in (360, 1280)] + [("long", "light", 360)],
+    [("usual", scheme, width) for scheme in ("light", "dark") for width in (360, 1280)]
+    + [("long", "light", 360), ("photos", "dark", 360)],
 )
 def test_it_is_silent_alone_and_accessible(report, scheme, width, browser, reports):
     address = reports[report].as_uri()

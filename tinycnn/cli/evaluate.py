@@ -5,11 +5,11 @@ from __future__ import annotations
 import json as json_format
 from dataclasses import replace
 
+from tinycnn.cli.network import trained
 from tinycnn.cli.options import Place
 from tinycnn.cli.status import DONE
-from tinycnn.models import pretrained_path
 from tinycnn.threads import cores, set_num_threads
-from tinycnn.training import Evaluation, load_checkpoint
+from tinycnn.training import Evaluation
 from tinycnn.training import evaluate as evaluate_model
 from tinycnn.training.run import loader_for_test
 from tinycnn.wording import percent
@@ -21,17 +21,18 @@ def evaluate(model: Place | None = None, *, data: str | None = None, json: bool 
     Parameters
     ----------
     model
-        Folder of a run, or one of its .safetensors files; the LeNet-5 that comes with tinycnn where not given.
+        Folder of a run, one of its .safetensors files, or a model that comes trained: lenet5 (the default) or
+        vgg-small.
     data
-        Another data set than the one it was trained on: digits, mnist or fashion-mnist.
+        Another data set than the one it was trained on: digits, mnist, fashion-mnist or cifar10.
     json
         Print the result as one JSON object on the last line.
     """
-    checkpoint = load_checkpoint(model or pretrained_path("lenet5"))
+    checkpoint = trained(model)
     recipe = replace(checkpoint.recipe, data=checkpoint.recipe.data if data is None else data)
-    classes, trained = recipe.data_set.classes, checkpoint.recipe.data_set.classes
-    if len(classes) != len(trained):
-        raise ValueError(f"{checkpoint.path} tells {len(trained)} classes apart, {recipe.data} has {len(classes)}")
+    classes, known = recipe.data_set.classes, checkpoint.recipe.data_set.classes
+    if len(classes) != len(known):
+        raise ValueError(f"{checkpoint.path} tells {len(known)} classes apart, {recipe.data} has {len(classes)}")
     network = checkpoint.build()
     set_num_threads(min(recipe.threads, cores()))
     loader = loader_for_test(recipe)

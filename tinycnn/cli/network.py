@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinycnn.data import DATA_SETS
-from tinycnn.models import ARCHITECTURES, architecture
+from tinycnn.models import ARCHITECTURES, architecture, pretrained_path
+from tinycnn.models.pretrained import FILES as PRETRAINED
 from tinycnn.nn import Module
-from tinycnn.training import Recipe, load_checkpoint
+from tinycnn.training import Checkpoint, Recipe, load_checkpoint
 
 
 class Network(NamedTuple):
@@ -17,6 +18,18 @@ class Network(NamedTuple):
     model: Module
     input_shape: tuple[int, int, int]
     recipes: tuple[Recipe, ...]
+
+
+def trained(model: Path | None) -> Checkpoint:
+    """The trained model of this name that comes with tinycnn, or else the one at this place; LeNet-5 for None.
+
+    Raises
+    ------
+    ValueError, OSError
+        When there is none.
+    """
+    name = "lenet5" if model is None else str(model)
+    return load_checkpoint(pretrained_path(name) if name in PRETRAINED else name)
 
 
 def network_of(name: str) -> Network:

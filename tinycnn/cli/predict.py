@@ -14,13 +14,13 @@ import numpy as np
 
 import tinycnn.functional as F
 from tinycnn.arrays import Array
+from tinycnn.cli.network import trained
 from tinycnn.cli.options import Place, Whole
 from tinycnn.cli.status import BAD_INPUT, DONE
 from tinycnn.data.photo import read_photo
 from tinycnn.function import no_grad
-from tinycnn.models import pretrained_path
 from tinycnn.nn import Module
-from tinycnn.training import Recipe, load_checkpoint
+from tinycnn.training import Recipe
 from tinycnn.training.evaluation import logits_of
 from tinycnn.wording import percent
 
@@ -28,15 +28,17 @@ from tinycnn.wording import percent
 def predict(images: list[Path], /, *, model: Place | None = None, top: Whole = 3, json: bool = False) -> int:
     """Say what images show, and how sure the model is.
 
-    Any size, any common format, dark on light or light on dark: each image is first brought to what the model was
-    trained on. The thing to tell, say a digit, must be alone on plain paper that fills the picture.
+    Any size, any common format: each image is first brought to what the model was trained on. Where that was ink, dark
+    on light or light on dark here, the thing to tell, say a digit, must be alone on plain paper that fills the picture.
+    Where it was photos in colour, the thing must fill the square in the middle of the picture.
 
     Parameters
     ----------
     images
         Image files.
     model
-        Folder of a run, or one of its .safetensors files; the LeNet-5 that comes with tinycnn where not given.
+        Folder of a run, one of its .safetensors files, or a model that comes trained: lenet5 (the default) or
+        vgg-small.
     top
         How many classes to show, the likeliest first.
     json
@@ -44,7 +46,7 @@ def predict(images: list[Path], /, *, model: Place | None = None, top: Whole = 3
     """
     if top < 1:
         raise ValueError(f"--top must be at least 1, got {top}")
-    checkpoint = load_checkpoint(model or pretrained_path("lenet5"))
+    checkpoint = trained(model)
     network, classes = checkpoint.build(), checkpoint.recipe.data_set.classes
     predictions: list[dict[str, Any]] = []
     for path in images:
@@ -85,6 +87,6 @@ def _quiet() -> Iterator[None]:
 
 def _probabilities(network: Module, recipe: Recipe, image: Array) -> Array:
     """Of each class, (classes,)."""
-    batch = recipe.data_set.transform(recipe.architecture.input_shape)(image[None])  # (H, W) -> (1, C, H, W)
+    batch = recipe.data_set.transform(recipe.architecture.input_shape)(image[None])  # -> (1, C, H, W)
     with no_grad():
         return F.softmax(logits_of(network, network(batch))).data[0]

@@ -48,9 +48,9 @@ def train(
     Parameters
     ----------
     model
-        lenet5 (the default), lenet5-1998, alexnet, vgg16, …
+        lenet5 (the default), lenet5-1998, vgg-small, alexnet, vgg16, …
     data
-        digits (the default; comes with tinycnn), mnist or fashion-mnist.
+        digits (the default; comes with tinycnn), mnist, fashion-mnist or cifar10.
     out
         Folder of the run; the next free one below runs/ where not given.
     resume
@@ -70,7 +70,8 @@ def train(
     patience
         Epochs without a lower validation loss after which to stop early; 0 for never.
     augment
-        Turn, scale, shear and shift the images a little, anew in each epoch.
+        Turn, scale, shear and shift the images a little, or mirror and shift them where they are photos; anew in each
+        epoch.
     seed
         Of first weights, order and all other random choices.
     backend

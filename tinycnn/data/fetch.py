@@ -27,15 +27,14 @@ class PublishedFile:
     ----------
     name
         Of the file on every mirror.
-    sha256
-        Of the file.
+    packed
+        Algorithm and digest of the file, such as ``"sha256:…"``.
     content
-        Algorithm and digest of the unpacked bytes, such as ``"sha256:…"``: they tell the file also where it is stored
-        unpacked or was packed again.
+        The same of the unpacked bytes: they tell the file also where it is stored unpacked or was packed again.
     """
 
     name: str
-    sha256: str
+    packed: str
     content: str
 
 
@@ -69,15 +68,20 @@ def obtain(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> tuple[P
     present = [path for path in (folder / file.name, folder / file.name.removesuffix(".gz")) if path.exists()]
     if present and not present[0].is_file():
         raise ValueError(f"{present[0]} is no regular file: put the {file.name} that was published in its place")
-    path = present[0] if present else _download(folder, file, mirrors)
+    path = present[0] if present else download(folder, file.name, file.packed, mirrors)
     raw = path.read_bytes()
     content = unzipped(path, raw)
     return path, content if _is_published(file, raw, content) else _refused(path, file, content)
 
 
+def has_digest(raw: bytes, expected: str) -> bool:
+    """Whether bytes have a digest such as ``"sha256:…"``."""
+    algorithm, _, digest = expected.partition(":")
+    return hashlib.new(algorithm, raw).hexdigest() == digest
+
+
 def _is_published(file: PublishedFile, raw: bytes, content: bytes) -> bool:
-    algorithm, _, digest = file.content.partition(":")
-    return hashlib.new(algorithm, content).hexdigest() == digest or hashlib.sha256(raw).hexdigest() == file.sha256
+    return has_digest(content, file.content) or has_digest(raw, file.packed)
 
 
 def _refused(path: Path, file: PublishedFile, content: bytes) -> bytes:
@@ -88,33 +92,41 @@ def _refused(path: Path, file: PublishedFile, content: bytes) -> bytes:
     )
 
 
-def _download(folder: Path, file: PublishedFile, mirrors: Sequence[str]) -> Path:
+def download(folder: Path, name: str, digest: str, mirrors: Sequence[str]) -> Path:
+    """Fetch a file from the first mirror that gives it with this digest, such as ``"sha256:…"``.
+
+    Raises
+    ------
+    OSError
+        When no mirror gave it, saying why for each, or the folder cannot be written to.
+    ModuleNotFoundError
+        When pooch is not installed.
+    """
     otherwise = "put the file there, or name the parent folder in TINYCNN_DATA"
-    pooch = require("pooch", f"{file.name} is not in {folder}, and downloads", otherwise)
+    pooch = require("pooch", f"{name} is not in {folder}, and downloads", otherwise)
     pooch.get_logger().setLevel("ERROR")
     fetch = pooch.HTTPDownloader(progressbar=False, timeout=TIMEOUT)
     reasons = []
     for mirror in mirrors:
-        registry = {file.name: f"sha256:{file.sha256}"}
-        source = pooch.create(folder, mirror, registry=registry, retry_if_failed=RETRIES)
+        source = pooch.create(folder, mirror, registry={name: digest}, retry_if_failed=RETRIES)
         try:
-            fetched = Path(source.fetch(file.name, downloader=fetch))
+            fetched = Path(source.fetch(name, downloader=fetch))
             # pooch's files are readable by their owner alone; a class may share a folder of data.
             replace(fetched, partial(copyfile, fetched))
             return fetched
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and not hasattr(error, "response"):  # requests' own OSErrors have one
-                raise _folder_error(folder, file, error) from None
+                raise _folder_error(folder, name, error) from None
             reasons.append(f"{urlsplit(mirror).hostname} {_reason(error)}")
     raise ConnectionError(
-        f"{file.name} could not be fetched ({'; '.join(reasons)}): put it into {folder}, "
+        f"{name} could not be fetched ({'; '.join(reasons)}): put it into {folder}, "
         "or name the parent folder of one that has it in TINYCNN_DATA"
     )
 
 
-def _folder_error(folder: Path, file: PublishedFile, error: OSError) -> OSError:
+def _folder_error(folder: Path, name: str, error: OSError) -> OSError:
     reason = error.strerror or "Permission denied"  # pooch's PermissionError is a text alone
-    return OSError(f"{file.name} cannot be stored in {folder} ({reason}): name another folder in TINYCNN_DATA")
+    return OSError(f"{name} cannot be stored in {folder} ({reason}): name another folder in TINYCNN_DATA")
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -117,7 +117,8 @@ def _read(name: str, split: str, files: Mapping[str, tuple[str, str]], mirrors: 
     arrays = []
     for kind, suffix in (("images", "idx3-ubyte.gz"), ("labels", "idx1-ubyte.gz")):
         part = f"{PREFIXES[split]}-{kind}"
-        file = PublishedFile(f"{part}-{suffix}", *files[part])
+        sha256, content = files[part]
+        file = PublishedFile(f"{part}-{suffix}", f"sha256:{sha256}", content)
         arrays.append(parse_idx(*obtain(data_directory() / name, file, mirrors)))
     images, labels = arrays
     return images, labels

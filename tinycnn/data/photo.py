@@ -1,13 +1,14 @@
-"""From any image file to what the images of a data set look like: ink on empty paper, scaled and centred as they are.
+"""From any image file to what the images of a data set look like.
 
-Three steps, each a function: the pixels' brightness (`read_photo`, by Pillow), the ink alone (`ink_of`), and the frame
-(`framed`).
+For a grey data set that is ink on empty paper, scaled and centred as its images are, in three steps, each a function:
+the pixels' brightness (`read_photo`, by Pillow), the ink alone (`ink_of`), and the frame (`framed`). For a coloured one
+it is the middle of the picture, at the size of its images (`middle_square`).
 """
 
 from __future__ import annotations
 
 import stat
-import warnings
+from collections.abc import Callable
 from difflib import get_close_matches
 from math import ceil, sqrt
 from pathlib import Path
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from tinycnn.arrays import Array
+from tinycnn.data.decode import channels_first, decode, in_colour
 from tinycnn.data.sets import DataSet
+from tinycnn.data.transforms import resampling
 from tinycnn.optional import require
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Common ones that Pillow decodes by itself: for EPS it would start another program, and TGA has no mark to know it by.
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "GIF", "WEBP", "BMP", "PPM", "ICO", "JPEG2000", "AVIF")
 LARGEST = 2048**2  # pixels; whatever has more is averaged down at once, to save time and memory
 
 BORDER = 1 / 64  # of the shorter side, at least one pixel
@@ -36,9 +37,10 @@ FAINTEST = 0.06  # of the darkest ink: most of what JPEG leaves around it, and l
 def read_photo(path: str | Path, data_set: DataSet) -> Array:
     """Read an image file as one more image of a data set.
 
-    Ink may be dark on light paper or light on dark, the contrast low and the paper grey or unevenly lit; but the paper
-    must fill the picture, and nothing else lie on it. Transparent parts count as white paper; of an animation, the
-    first frame is read; a photo that was taken sideways is turned as its EXIF note says.
+    For a grey data set, ink may be dark on light paper or light on dark, the contrast low and the paper grey or
+    unevenly lit; but the paper must fill the picture, and nothing else lie on it. For a coloured one, the square in the
+    middle is taken. Transparent parts count as white paper; of an animation, the first frame is read; a photo that was
+    taken sideways is turned as its EXIF note says.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ def read_photo(path: str | Path, data_set: DataSet) -> Array:
     Returns
     -------
     array
-        uint8 (size, size), from 0 for paper to ``data_set.maximum`` for ink: as ``data_set.read`` gives them.
+        uint8 as ``data_set.read`` gives them: (size, size), from 0 for paper to ``data_set.maximum`` for ink, or
+        (3, size, size).
 
     Raises
     ------
@@ -68,7 +71,9 @@ def read_photo(path: str | Path, data_set: DataSet) -> Array:
     (28, 28)
     """
     path = Path(path)
-    grey = _decode(path)
+    if data_set.channels == 3:
+        return middle_square(_decode(path, _colours), data_set.size)
+    grey = _decode(path, _brightness)
     if not np.isfinite(grey).all():
         raise ValueError(f"{path} holds NaN or infinite pixels, expected finite ones: save it as PNG")
     if grey.min() == grey.max():
@@ -163,6 +168,36 @@ def framed(ink: Array, data_set: DataSet) -> Array:
     return image
 
 
+def middle_square(image: Array, size: int) -> Array:
+    """Cut off what is longer of a picture, the same on both sides, and bring the square to a size.
+
+    Parameters
+    ----------
+    image
+        uint8 (C, H, W).
+    size
+        Height and width of the result.
+
+    Returns
+    -------
+    array
+        uint8 (C, size, size).
+
+    Examples
+    --------
+    >>> image = np.array([[[9, 1, 2, 9], [9, 3, 6, 9]]], np.uint8)
+    >>> middle_square(image, 2), middle_square(image, 1)
+    (array([[[1, 2],
+            [3, 6]]], dtype=uint8), array([[[3]]], dtype=uint8))
+    """
+    _, H, W = image.shape
+    side = min(H, W)
+    top, left = (H - side) // 2, (W - side) // 2
+    rows = resampling(side, size)
+    square = image[:, top : top + side, left : left + side]
+    return np.rint(rows @ square @ rows.T).astype(np.uint8)
+
+
 def _without_paper(grey: Array) -> tuple[Array, float]:
     """What remains of grey (H, W) without the paper's plane, and how far the border's paper lies off that plane."""
     H, W = grey.shape
@@ -205,31 +240,10 @@ def _centre_of_mass(ink: Array) -> tuple[float, float]:
     return float(ink.sum(axis=1) @ np.arange(P) / ink.sum()), float(ink.sum(axis=0) @ np.arange(Q) / ink.sum())
 
 
-def _decode(path: Path) -> Array:
-    """Brightness (H, W) of the pixels of a file."""
-    Image, ImageOps = require("PIL.Image", "images"), require("PIL.ImageOps", "images")
-    Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
-    with _opened(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata: what counts is the pixels
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(file, formats=formats) as image:
-                image.load()
-                return _brightness(ImageOps.exif_transpose(image))
-        except Image.UnidentifiedImageError:
-            expected = "PNG, JPEG, TIFF, GIF, WebP or BMP"
-            raise ValueError(f"{path} is no image that can be read here, expected {expected}: save it as PNG") from None
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            limit = f"{Image.MAX_IMAGE_PIXELS:,}"
-            raise ValueError(f"{path} has more than {limit} pixels: make it smaller, 1000 x 1000 are plenty") from None
-        except MemoryError:
-            raise
-        except Exception as error:  # on damaged files Pillow's decoders raise whatever they stumble over
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(
-                f"{path} cannot be decoded ({reason}): damaged or cut short? Save it anew as PNG"
-            ) from None
+def _decode(path: Path, pixels_of: Callable[[Image], Array]) -> Array:
+    require("PIL.Image", "images")  # at once: whether the file is there does not matter then
+    with _opened(path) as file:
+        return decode(path, file, pixels_of)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -259,14 +273,18 @@ def _nearest(path: Path) -> str:
 
 
 def _brightness(image: Image) -> Array:
-    """One number a pixel: a mode of many bits keeps its own, colours go by how bright they look."""
+    """One number a pixel, (H, W): a mode of many bits keeps its own, colours go by how bright they look."""
     from PIL import Image as Images
 
     if image.mode.startswith(("I", "F")):
-        image = Images.fromarray(np.asarray(image).astype(np.float32))
-    else:
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Images.alpha_composite(Images.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB").convert("L")
-    return np.asarray(image.reduce(ceil(sqrt(image.width * image.height / LARGEST))))
+        return np.asarray(_of_fewer_pixels(Images.fromarray(np.asarray(image).astype(np.float32))))
+    return np.asarray(_of_fewer_pixels(in_colour(image).convert("L")))
+
+
+def _colours(image: Image) -> Array:
+    """Red, green and blue, (3, H, W)."""
+    return channels_first(_of_fewer_pixels(in_colour(image)))
+
+
+def _of_fewer_pixels(image: Image) -> Image:
+    return image.reduce(ceil(sqrt(image.width * image.height / LARGEST)))

@@ -8,9 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinycnn.arrays import Array
+from tinycnn.data.cifar10 import CIFAR10_NAMES, cifar10
 from tinycnn.data.digits import digits
 from tinycnn.data.mnist import fashion_mnist, mnist
-from tinycnn.data.transforms import Compose, GreyToColour, Normalize, Pad, RandomAffine, Resize, ToFloat, Transform
+from tinycnn.data.transforms import (
+    ColourToGrey,
+    Compose,
+    GreyToColour,
+    Normalize,
+    Pad,
+    RandomAffine,
+    RandomHorizontalFlip,
+    RandomShift,
+    Resize,
+    ToFloat,
+    Transform,
+)
 from tinycnn.random import Purpose, stream
 
 DIGIT_NAMES = tuple("0123456789")
@@ -30,24 +43,28 @@ FASHION_NAMES = (
 
 @dataclass(frozen=True)
 class DataSet:
-    """Grey images in classes.
+    """Images in classes, all of one size, grey or coloured.
 
     Attributes
     ----------
     name
         As on the command line.
     read
-        From ``"train"`` or ``"test"`` to images (N, H, W) and labels (N,).
+        From ``"train"`` or ``"test"`` to images, grey (N, H, W) or coloured (N, 3, H, W), and labels (N,).
     classes
         Their names.
     size
         Height and width of an image.
     maximum
-        The value of full ink.
+        The value of full ink, or of the brightest red, green and blue.
     mean, std
-        Of all pixels of the training images, ink counted as 1.
+        Of all pixels of the training images, ``maximum`` counted as 1: one number, or one for each channel.
     box
         Height and width of the box that the thing shown fills, in the middle of the image.
+    augmentation
+        The random changes that leave an image one of its class.
+    changed
+        What they do to it, in words.
     """
 
     name: str
@@ -55,14 +72,27 @@ class DataSet:
     classes: tuple[str, ...]
     size: int
     maximum: int
-    mean: float
-    std: float
+    mean: float | tuple[float, ...]
+    std: float | tuple[float, ...]
     box: int
+    augmentation: tuple[Transform, ...] = (RandomAffine(degrees=10, translate=0.06, scale=(0.9, 1.1), shear=10),)
+    changed: str = "turned, scaled, sheared and shifted a little"
+
+    @property
+    def channels(self) -> int:
+        """Of an image: 1 where it is grey."""
+        return int(np.size(self.mean))
 
     def transform(self, input_shape: tuple[int, int, int], augment: bool = False) -> Compose:
         """From stored images to what a network of this input shape (C, H, W) takes.
 
-        Where a small border makes up the size it is added, as LeNet-5 does to MNIST; else images are resized.
+        Where a small border makes up the size it is added, as LeNet-5 does to MNIST; else images are resized. Grey
+        images are given to each of a network's channels, and coloured ones turned grey for one that has one.
+
+        Raises
+        ------
+        ValueError
+            When the images have neither as many channels as the network takes nor one, nor it.
         """
         C, H, W = input_shape
         missing = (H - self.size, W - self.size)
@@ -72,10 +102,21 @@ class DataSet:
             steps.append(Pad((top, missing[0] - top, left, missing[1] - left)))
         else:
             steps.append(Resize((H, W)))
-        if augment:
-            steps.append(RandomAffine(degrees=10, translate=0.06, scale=(0.9, 1.1), shear=10))
+        steps += self.augmentation if augment else ()
         steps.append(Normalize(self.mean, self.std))
-        return Compose(steps + ([GreyToColour(C)] if C > 1 else []))
+        return Compose(steps + self._to_channels(C))
+
+    def _to_channels(self, channels: int) -> list[Transform]:
+        if channels == self.channels:
+            return []
+        if self.channels == 1:
+            return [GreyToColour(channels)]
+        if channels == 1:
+            return [ColourToGrey()]
+        raise ValueError(
+            f"images of {self.name} have {self.channels} channels, and the network takes {channels}: "
+            f"choose one that takes {self.channels} or 1"
+        )
 
 
 DATA_SETS = {
@@ -84,6 +125,18 @@ DATA_SETS = {
         DataSet("digits", digits, DIGIT_NAMES, 8, 16, 0.3053, 0.3759, 8),
         DataSet("mnist", mnist, DIGIT_NAMES, 28, 255, 0.1307, 0.3081, 20),
         DataSet("fashion-mnist", fashion_mnist, FASHION_NAMES, 28, 255, 0.2860, 0.3530, 28),
+        DataSet(
+            "cifar10",
+            cifar10,
+            CIFAR10_NAMES,
+            32,
+            255,
+            (0.4914, 0.4822, 0.4465),
+            (0.2470, 0.2435, 0.2616),
+            32,
+            (RandomHorizontalFlip(), RandomShift(4)),
+            "mirrored and shifted by up to 4 pixels",
+        ),
     )
 }
 

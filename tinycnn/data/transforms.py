@@ -171,6 +171,30 @@ class GreyToColour(Transform):
         return np.repeat(images, self.channels, axis=1)
 
 
+class ColourToGrey(Transform):
+    """Three channels, red, green and blue, become one: 0.299 R + 0.587 G + 0.114 B, by how bright each looks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For integer images, and for images of another number of channels.
+
+    Notes
+    -----
+    ITU-R Recommendation BT.601, section 2.5.1: the luminance signal.
+    """
+
+    WEIGHTS = (0.299, 0.587, 0.114)
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, 3, H, W) -> (N, 1, H, W)."""
+        _check_floats("ColourToGrey", images)
+        if images.shape[1] != 3:
+            raise ValueError(f"ColourToGrey expected colour images (N, 3, H, W), got {images.shape}")
+        weights = np.asarray(self.WEIGHTS, images.dtype).reshape(3, 1, 1)
+        return (images * weights).sum(axis=1, keepdims=True)
+
+
 class Resize(Transform):
     """Another size, by linear interpolation; when it shrinks an image, over all pixels that an output pixel covers.
 
@@ -206,6 +230,62 @@ def resampling(old: int, new: int) -> Array:
     distance = np.abs(np.arange(old) - centres[:, None]) / max(scale, 1.0)  # (new, old)
     weights = np.maximum(1 - distance, 0)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+class RandomHorizontalFlip(Transform):
+    """Left and right change places in some images.
+
+    Parameters
+    ----------
+    p
+        The probability, from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        For a probability outside its range.
+    """
+
+    draws = 1
+
+    def __init__(self, p: float = 0.5):
+        if not 0 <= p <= 1:
+            raise ValueError(f"RandomHorizontalFlip: p must be from 0 to 1, got {p}")
+        self.p = p
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        _check_shape("RandomHorizontalFlip", images)
+        return np.where(uniforms.reshape(-1, 1, 1, 1) < self.p, images[..., ::-1], images)
+
+
+class RandomShift(Transform):
+    """Shift down and across by whole pixels, each way as likely; zeros come in: pads all round, and crops.
+
+    Parameters
+    ----------
+    pixels
+        The most, at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a number below 1.
+    """
+
+    draws = 2
+
+    def __init__(self, pixels: int):
+        self.pixels = positive("RandomShift", "pixels", pixels)
+
+    def apply(self, images: Array, uniforms: Array) -> Array:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        _check_shape("RandomShift", images)
+        H, W = images.shape[2:]
+        most = self.pixels
+        padded = np.pad(images, ((0, 0), (0, 0), (most, most), (most, most)))
+        starts = (uniforms * (2 * most + 1)).astype(np.intp)  # (N, 2), from 0 to 2 · most
+        return np.stack([image[:, h : h + H, w : w + W] for image, (h, w) in zip(padded, starts, strict=True)])
 
 
 class RandomAffine(Transform):

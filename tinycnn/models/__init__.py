@@ -4,7 +4,7 @@ from tinycnn.models.alexnet import alexnet
 from tinycnn.models.lenet import lenet5
 from tinycnn.models.pretrained import pretrained_path
 from tinycnn.models.registry import ARCHITECTURES, Architecture, architecture
-from tinycnn.models.vgg import vgg11, vgg11_lrn, vgg13, vgg16, vgg16_1x1, vgg19
+from tinycnn.models.vgg import vgg11, vgg11_lrn, vgg13, vgg16, vgg16_1x1, vgg19, vgg_small
 
 __all__ = [
     "ARCHITECTURES",
@@ -19,4 +19,5 @@ __all__ = [
     "vgg16",
     "vgg16_1x1",
     "vgg19",
+    "vgg_small",
 ]

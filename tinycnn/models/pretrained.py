@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tinycnn.choices import look_up
 
-FILES = {"lenet5": "lenet5-mnist.safetensors"}
+FILES = {"lenet5": "lenet5-mnist.safetensors", "vgg-small": "vgg-small-cifar10.safetensors"}
 
 
 def pretrained_path(name: str = "lenet5") -> Path:
@@ -15,7 +15,9 @@ def pretrained_path(name: str = "lenet5") -> Path:
     Parameters
     ----------
     name
-        ``"lenet5"``: trained on MNIST.
+        ``"lenet5"``: trained on MNIST. ``"vgg-small"``: trained on 41,250 of CIFAR-10's training images, as pictures
+        (`tinycnn.data.cifar10`), by ``tinycnn train vgg-small --data cifar10 --seed 0 --threads 2``; it gets 85.74 % of
+        the 5,000 right that are held out there as ``"test"``.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tinycnn.choices import look_up
 from tinycnn.models.alexnet import alexnet
 from tinycnn.models.lenet import lenet5
-from tinycnn.models.vgg import vgg11, vgg11_lrn, vgg13, vgg16, vgg16_1x1, vgg19
+from tinycnn.models.vgg import vgg11, vgg11_lrn, vgg13, vgg16, vgg16_1x1, vgg19, vgg_small
 from tinycnn.nn import Module
 
 
@@ -38,6 +38,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "alexnet-one-weird-trick": Architecture(partial(alexnet, "one_weird_trick"), _VGG),
     **{name: Architecture(build, _VGG) for name, build in _VGG_MODELS.items()},
     **{f"{name}-bn": Architecture(partial(build, batch_norm=True), _VGG) for name, build in _VGG_MODELS.items()},
+    "vgg-small": Architecture(vgg_small, (3, 32, 32)),
 }
 
 

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.arrays import Array
+from tinycnn.data import DataSet
 from tinycnn.inspect.activations import feature_maps
 from tinycnn.nn import Conv2d, Module
 from tinycnn.optional import require
 from tinycnn.plot import ink_picture, reduced, signed_picture, training_curve
-from tinycnn.plot.pictures import NEGATIVE, POSITIVE
+from tinycnn.plot.data_uri import NEGATIVE, POSITIVE, colour_picture
 from tinycnn.storage import write_text
 from tinycnn.training.checkpoint import Checkpoint
 from tinycnn.training.evaluation import Evaluation
@@ -37,7 +38,7 @@ MEANINGS = {
     "weight_decay": "pull of all weights to 0",
     "validation": "part of the training images that is held out to watch the training by",
     "patience": "epochs without a lower validation loss after which it stops; 0: never",
-    "augment": "whether images are turned, scaled, sheared and shifted a little, anew in each epoch",
+    "augment": "whether images are changed a little at random, anew in each epoch",
     "seed": "of all random choices",
     "backend": "which kernels ran",
     "algorithm": "how convolutions were computed",
@@ -138,6 +139,7 @@ def write_report(
         journey=_journey(recipe, model, images, evaluation),
         mistakes=[_mistake(recipe, images, evaluation, int(i)) for i in evaluation.worst[:MISTAKES]],
         choices=[(name, _plain(value), MEANINGS[name]) for name, value in recipe.as_dict().items()],
+        look="ink" if recipe.data_set.channels == 1 else "photo",
         surroundings=checkpoint.notes["environment"],
         command=command(recipe),
     )
@@ -219,15 +221,21 @@ def _journey(recipe: Recipe, model: Module, images: Array, evaluation: Evaluatio
     is_right = evaluation.predictions == evaluation.labels
     index = int(is_right.argmax())
     image = recipe.data_set.transform(recipe.architecture.input_shape)(images[index : index + 1])[0]
-    grey = image[0] - image[0].min()
     return {
         "index": index,
         "label": int(evaluation.labels[index]),
         "prediction": int(evaluation.predictions[index]),
-        "picture": ink_picture(grey, float(grey.max()) or 1.0),
+        "picture": _picture(recipe.data_set, image - image.min(), float(np.ptp(image)) or 1.0),
         "size": image.shape[1:],
         "stages": _stages(model, feature_maps(model, image)),
     }
+
+
+def _picture(data_set: DataSet, image: Array, maximum: float) -> str:
+    """One image, from 0 to ``maximum``: ink (H, W) or in equal channels, or colours, or what was made grey of them."""
+    if data_set.channels == 3:
+        return colour_picture(np.broadcast_to(image, (3, *image.shape[-2:])), maximum)
+    return ink_picture(image.reshape(-1, *image.shape[-2:])[0], maximum)
 
 
 def _stages(model: Module, outputs: Mapping[str, Array]) -> list[Sheet]:
@@ -266,7 +274,7 @@ def _mistake(recipe: Recipe, images: Array, evaluation: Evaluation, index: int) 
     label, taken_for = int(evaluation.labels[index]), int(evaluation.predictions[index])
     return {
         "index": index,
-        "picture": ink_picture(images[index], recipe.data_set.maximum),
+        "picture": _picture(recipe.data_set, images[index], recipe.data_set.maximum),
         "label": label,
         "taken_for": taken_for,
         "sure": float(evaluation.probabilities[index, taken_for]),

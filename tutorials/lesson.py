@@ -56,9 +56,11 @@ class Fixed(NamedTuple):
 
     label: str
     value: Any
+    shown: str
+    """The value in words; nothing where a switch or a button is off."""
 
     def _repr_markdown_(self) -> str:
-        return f"*{self.label}: {self.value}*" if self.value not in (None, False) else f"*{self.label}*"
+        return f"*{self.label}: {self.shown}*" if self.shown else f"*{self.label}*"
 
 
 class Question(NamedTuple):
@@ -117,16 +119,15 @@ class Lesson:
 
     def text(self, key: str, **values: Any) -> Text:
         """A piece of the tutorial's text, with values filled in where any are given."""
-        words = f"text.{key}"
-        return Text((self._words.say(words, **values) if values else str(self._words[words])).strip())
+        return Text(self._say(f"text.{key}", values))
 
     def word(self, key: str, **values: Any) -> str:
         """A word or a line for a figure."""
-        return self._words.say(f"words.{key}", **values)
+        return str(self._at(f"words.{key}")).format(**values)
 
     def question(self, key: str) -> Any:
         """Ask the reader to predict: options to choose from, of which none is chosen at first."""
-        asked, options = self._words[f"questions.{key}.ask"], tuple(self._words[f"questions.{key}.options"])
+        asked, options = self._at(f"questions.{key}.ask"), tuple(self._at(f"questions.{key}.options"))
         if _is_fixed():
             return Question(asked, options)
         numbered = {option: place for place, option in enumerate(options, 1)}
@@ -134,9 +135,8 @@ class Lesson:
 
     def answer(self, key: str, question: Any, **values: Any) -> Text:
         """What the reader's choice is worth, and why; before a choice, that one is awaited."""
-        words = f"questions.{key}"
-        right, options = self._words[f"{words}.right"], self._words[f"{words}.options"]
-        why = (self._words.say(f"{words}.why", **values) if values else str(self._words[f"{words}.why"])).strip()
+        right, options = self._at(f"questions.{key}.right"), self._at(f"questions.{key}.options")
+        why = self._say(f"questions.{key}.why", values)
         solution = self._kit.say("solution", option=options[right - 1])
         if isinstance(question, Question):
             return Text(f"<details><summary>{self._kit['answer']}</summary>\n\n{solution} {why}\n\n</details>")
@@ -150,23 +150,25 @@ class Lesson:
         """A control for a number."""
         label = self._label(key)
         if _is_fixed():
-            return Fixed(label, value)
+            return Fixed(label, value, str(value))
         return _marimo().ui.slider(start, stop, step, value, label=label, show_value=True)
 
     def choice(self, key: str, options: Mapping[str, Any] | Sequence[str], value: str) -> Any:
         """A control to choose one of several; ``value`` is the option chosen at first."""
         label = self._label(key)
         if _is_fixed():
-            return Fixed(label, options[value] if isinstance(options, Mapping) else value)
+            return Fixed(label, options[value] if isinstance(options, Mapping) else value, value)
         return _marimo().ui.dropdown(options, value, label=label)
 
     def switch(self, key: str, value: bool = False) -> Any:
         """A control that is on or off."""
-        return Fixed(self._label(key), value) if _is_fixed() else _marimo().ui.switch(value, label=self._label(key))
+        label = self._label(key)
+        return Fixed(label, value, "on" if value else "") if _is_fixed() else _marimo().ui.switch(value, label=label)
 
     def button(self, key: str) -> Any:
         """A button for what takes long; its ``value`` is true while what follows from a press runs."""
-        return Fixed(self._label(key), False) if _is_fixed() else _marimo().ui.run_button(label=self._label(key))
+        label = self._label(key)
+        return Fixed(label, False, "") if _is_fixed() else _marimo().ui.run_button(label=label)
 
     def controls(self, *controls: Any) -> Any:
         """Controls, one above another."""
@@ -178,7 +180,7 @@ class Lesson:
     def numbers(self, **values: Any) -> Numbers:
         """Results, each with its label; floating ones with four digits."""
         return Numbers(
-            tuple((name, str(self._words[f"numbers.{name}"]), written(value)) for name, value in values.items())
+            tuple((name, str(self._at(f"numbers.{name}")), written(value)) for name, value in values.items())
         )
 
     def mistakes(self) -> Text:
@@ -197,7 +199,16 @@ class Lesson:
         return Text(f"## {self._kit['write']}\n\n{self._kit['exercise']}\n\n{rows}")
 
     def _label(self, key: str) -> str:
-        return str(self._words[f"controls.{key}"])
+        return str(self._at(f"controls.{key}"))
+
+    def _say(self, key: str, values: Mapping[str, Any]) -> str:
+        text = str(self._at(key))
+        return (text.format(**values) if values else text).strip()
+
+    def _at(self, key: str) -> Any:
+        if (found := self._words[key]) is None:
+            raise ValueError(f"tutorial {self.name} has no words for {key}: write them in words/{self.name}/en.toml")
+        return found
 
 
 def written(value: Any) -> str:

@@ -39,11 +39,11 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def _sources() -> dict[str, Path]:
-    """Every module by its import name."""
+    """Every module by its import name; a numbered notebook has none."""
     found = {}
     for package, folder in FOLDERS.items():
         for path in sorted(folder.rglob("*.py")):
-            if (path.parent / "__init__.py").is_file():
+            if (path.parent / "__init__.py").is_file() and path.stem.isidentifier():
                 parts = path.relative_to(folder).with_suffix("").parts
                 found[".".join((package, *parts)).removesuffix(".__init__")] = path
     return found

@@ -22,6 +22,7 @@ from tinycnn.cli.status import BAD_INPUT, DONE, FAILED, INTERRUPTED, PIPE_CLOSED
 from tinycnn.cli.step import step
 from tinycnn.cli.summary import summary
 from tinycnn.cli.train import train
+from tinycnn.cli.tutorials import tutorials
 from tinycnn.training import Diverged
 from tinycnn.training.batches import NotEnoughMemory
 from tinycnn.version import __version__
@@ -36,7 +37,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,
 )
-for command in (train, evaluate, predict, summary, gradcheck, step, info):
+for command in (train, evaluate, predict, summary, gradcheck, step, tutorials, info):
     app.command(command)
 app.command(bench)
 app.command(learn)

@@ -68,8 +68,8 @@ def make(source: Path, out: Path) -> str:
 
 
 def converted(source: Path) -> NotebookNode:
-    """A marimo notebook as a Jupyter notebook, in the order of the page."""
-    command = [sys.executable, "-m", "marimo", "export", "ipynb", "--sort", "top-down", str(source)]
+    """A marimo notebook as a Jupyter notebook, in the order of the page, or where that must be, of what needs what."""
+    command = [sys.executable, "-m", "marimo", "export", "ipynb", str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failed(f"marimo cannot export it:\n{done.stderr.strip()}")
@@ -105,7 +105,9 @@ def called(statement: ast.stmt) -> str:
 
 
 def is_check(statement: ast.stmt) -> bool:
-    """Whether it is an assertion, or one of NumPy's."""
+    """Whether it is an assertion, or one of NumPy's, or some of them under a condition."""
+    if isinstance(statement, ast.If):
+        return all(is_check(one) for one in [*statement.body, *statement.orelse])
     return isinstance(statement, ast.Assert) or ast.unparse(statement).startswith("np.testing.assert_")
 
 

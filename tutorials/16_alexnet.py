@@ -1,7 +1,7 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="16. AlexNet")
+app = marimo.App(app_title="16. AlexNet: two towers, memory, ten crops")
 
 with app.setup:
     from time import perf_counter
@@ -491,7 +491,7 @@ def _(photograph):
 @app.cell
 def _():
     vgg = tc.training.load_checkpoint(tc.models.pretrained_path("vgg-small")).build()
-    has_pictures = (tc.data.data_directory() / "cifar10").is_dir()
+    has_pictures = any((tc.data.data_directory() / "cifar10").glob("[!.]*"))
     if has_pictures:
         levels, labels = (part[::50] for part in tc.data.cifar10("test"))
     else:
@@ -592,10 +592,10 @@ def _(a, answer, loss_of_mean, mean_of_losses, norm_first, pool_first, positive,
     assert sum(row[4] for row in table) == summary.multiply_adds
     assert smallest == 227
     assert min(positive[3:]) > 90 > positive[1] > max(positive[0], positive[2])
-    assert (norm_first >= pool_first).all()
+    assert (norm_first - pool_first).min() > -1e-12
     assert not np.allclose(norm_first, pool_first)
     assert a.shape == (1, 96, 55, 55)
-    assert loss_of_mean <= mean_of_losses
+    assert loss_of_mean < mean_of_losses + 1e-6
     np.testing.assert_allclose(answer.sum(), 1, rtol=1e-5)
     return
 

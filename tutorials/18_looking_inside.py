@@ -31,7 +31,7 @@ def squares(photograph, size=200):
 def _():
     model = tc.training.load_checkpoint(tc.models.pretrained_path("vgg-small")).build()
     cifar10 = tc.data.DATA_SETS["cifar10"]
-    has_pictures = (tc.data.data_directory() / "cifar10").is_dir()
+    has_pictures = any((tc.data.data_directory() / "cifar10").glob("[!.]*"))
     if has_pictures:
         _levels, _labels = (part[::50] for part in tc.data.cifar10("test"))
     else:

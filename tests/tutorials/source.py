@@ -42,6 +42,13 @@ def cells(module: ast.Module) -> list[ast.FunctionDef]:
     return [node for node in functions if "app.cell" in map(ast.unparse, node.decorator_list)]
 
 
+def is_check(node: ast.AST) -> bool:
+    """Whether this is an assertion, or one of NumPy's."""
+    return isinstance(node, ast.Assert) or (
+        isinstance(node, ast.Call) and ast.unparse(node.func).startswith("np.testing.assert_")
+    )
+
+
 def title(module: ast.Module) -> str:
     """Of the app."""
     for node in ast.walk(module):

@@ -18,12 +18,13 @@ RIGHT = 3  # of the question of memory
 
 
 @pytest.fixture
-def lesson():
+def lesson(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # tests of the documentation import it
     return Lesson(NAME)
 
 
 @pytest.fixture
-def in_jupyter(monkeypatch):
+def in_jupyter(lesson, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
 
 

@@ -11,7 +11,6 @@ from tests.test_structure import ROOT
 from tinycnn.tutorials.lesson import WORDS
 
 oracle("marimo")
-oracle("ipykernel")
 oracle("nbclient")
 nbformat = oracle("nbformat")
 
@@ -155,6 +154,8 @@ def test_an_unknown_name_is_refused(notebooks, tmp_path, capsys):
         ("lesson.numbers(a=1)", ["hide-input"]),
         ("a = 1\nlesson.numbers(a=a)", []),
         ("assert True\nassert 1", ["hide-input"]),
+        ("if x:\n    assert True", ["hide-input"]),
+        ("if x:\n    assert True\nelse:\n    y = 1", []),
         ("x = 1\nassert x", []),
         ("import numpy as np", []),
         ("other.text('a')", []),

@@ -18,6 +18,9 @@ from tinycnn.optional import require
 from tinycnn.storage import replace
 from tinycnn.wording import table
 
+RUN_AT_ONCE = "_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE"
+"""Without it marimo's editor opens a notebook with no cell run: code alone, neither words nor pictures."""
+
 
 def tutorials(
     name: str | None = None,
@@ -56,17 +59,17 @@ def tutorials(
     original = _original(name)
     if port is not None:
         _require_free(port)
-    return _open(_copy(original, folder, fresh), run, port, headless)
+    return _open(_copy(original, folder, fresh), run, port or _free_port(), headless)
 
 
-def _open(notebook: Path, run: bool, port: int | None, headless: bool) -> NoReturn:
+def _open(notebook: Path, run: bool, port: int, headless: bool) -> NoReturn:
     """Become marimo, which answers Ctrl-C itself."""
     command = [sys.executable, "-m", "marimo", "--yes"]
     command += ["run", "--include-code"] if run else ["edit", "--skip-update-check"]
-    command += [str(notebook), *(["--headless"] if headless else [])]
-    command += [] if port is None else ["--port", str(port)]
+    command += [str(notebook), *(["--headless"] if headless else []), "--port", str(port)]
+    print("where kernels must be compiled, the first cells take half a minute, once; Ctrl-C here ends it")
     sys.stdout.flush()
-    os.execv(command[0], command)
+    os.execve(command[0], command, os.environ | {RUN_AT_ONCE: "true"})
 
 
 def _list(json: bool) -> int:
@@ -126,6 +129,13 @@ def _unused(path: Path) -> Path:
     """A name for an old copy that no file has yet: .old, .old2, …."""
     names = (path.with_name(f"{path.name}.old{number if number > 1 else ''}") for number in range(1, sys.maxsize))
     return next(name for name in names if not name.exists())
+
+
+def _free_port() -> int:
+    """One of the system's choice: marimo's own search lets two that start at the same moment take the same."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def _require_free(port: int) -> None:

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="1. A picture is an array")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -13,13 +13,13 @@ with app.setup:
     lesson = Lesson("01_pictures")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("start")
     return
@@ -35,14 +35,14 @@ def _():
     return flower, photo
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_entries = lesson.question("entries")
     guess_entries
     return (guess_entries,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_entries):
     lesson.answer("entries", guess_entries)
     return
@@ -55,7 +55,7 @@ def _(photo):
     return C, H, W
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("pixel")
     return
@@ -115,7 +115,7 @@ def _(c, h, photo, w):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("channels")
     return
@@ -127,7 +127,7 @@ def _(colours, photo):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("grey")
     return
@@ -164,7 +164,7 @@ def _(grey_photo):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -178,7 +178,7 @@ def _(photo):
     return few_pixels, quarters
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("layout")
     return
@@ -193,14 +193,14 @@ def _(C, H, W, c, h, photo, w):
     return (same_number,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_layout = lesson.question("layout")
     guess_layout
     return (guess_layout,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_layout):
     lesson.answer("layout", guess_layout)
     return
@@ -219,7 +219,7 @@ def _(C, H, W, photo):
     return reshaped, transposed
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(photo, reshaped, transposed):
     lesson.numbers(
         transposed_wrong=100 * np.mean(transposed != photo),
@@ -229,7 +229,7 @@ def _(photo, reshaped, transposed):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("batch")
     return
@@ -243,7 +243,7 @@ def _(flower, photo):
     return (both,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("forgotten")
     return
@@ -260,26 +260,26 @@ def _():
     return (message,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("levels")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_wrap = lesson.question("wrap")
     guess_wrap
     return (guess_wrap,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_wrap):
     lesson.answer("wrap", guess_wrap)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     brighter = lesson.slider("brighter", 0, 120, 60, step=10)
     brighter
@@ -296,7 +296,7 @@ def _(brighter, photo):
     return clipped, wrapped
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(clipped, photo, wrapped):
     lesson.numbers(
         wrapped=100 * np.mean(wrapped < photo),
@@ -307,20 +307,20 @@ def _(clipped, photo, wrapped):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("range")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_alike = lesson.question("alike")
     guess_alike
     return (guess_alike,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     prepared = lesson.choice(
         "prepared", [lesson.word(step) for step in ("levels", "unit", "centred", "scaled")], lesson.word("levels")
@@ -363,20 +363,20 @@ def _(guess_alike, ways):
     return (cosines,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("shift")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_shift = lesson.question("shift")
     guess_shift
     return (guess_shift,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_shift):
     lesson.answer("shift", guess_shift)
     return
@@ -390,7 +390,7 @@ def differences(frame, template):
     return sum((frame[r : r + P, s : s + Q] - template[r, s]) ** 2 for r in range(R) for s in range(S))
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     shift = lesson.slider("shift", 0, 60, 8)
     shift
@@ -418,7 +418,7 @@ def _(photo, shift):
     return bright, found, found_column, moved, still
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(found, found_column, moved, still):
     lesson.numbers(
         distance=np.abs(moved - still).mean(),
@@ -444,7 +444,7 @@ def _(bright, flower, still):
     return distances, means, other
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(distances, means, other):
     lesson.text(
         "shifted",
@@ -456,19 +456,19 @@ def _(distances, means, other):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("03_padding")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(cosines, few_pixels, mean, message, other, photo, quarters, reshaped, same_number, still, transposed):
     assert photo.shape == (3, 427, 640)
     assert same_number

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="2. Filters by hand")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -13,13 +13,13 @@ with app.setup:
     lesson = Lesson("02_filters")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("row")
     return
@@ -41,20 +41,20 @@ def correlate1d(x, w):
     return np.array([x[p : p + S] @ w for p in range(len(x) - S + 1)])
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_length = lesson.question("length")
     guess_length
     return (guess_length,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_length):
     lesson.answer("length", guess_length)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     width = lesson.slider("width", 1, 31, 9, step=2)
     width
@@ -77,7 +77,7 @@ def _(line, width):
     return (smooth,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(line, smooth):
     lesson.numbers(
         length=len(smooth), rough_before=np.abs(np.diff(line)).mean(), rough_after=np.abs(np.diff(smooth)).mean()
@@ -85,7 +85,7 @@ def _(line, smooth):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("plane")
     return
@@ -116,20 +116,20 @@ def _():
     return kernels, sobel
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_flat = lesson.question("flat")
     guess_flat
     return (guess_flat,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_flat):
     lesson.answer("flat", guess_flat)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(kernels):
     filter_name = lesson.choice("filter", list(kernels), lesson.word("sobel"))
     filter_name
@@ -158,7 +158,7 @@ def _(filter_name, kernels, photo):
     return (filtered,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(filter_name, filtered, kernels):
     lesson.numbers(
         weights_sum=round(kernels[filter_name.value].sum(), 12),
@@ -170,13 +170,13 @@ def _(filter_name, filtered, kernels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("edges")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     threshold = lesson.slider("threshold", 0, 600, 200, step=20)
     threshold
@@ -196,13 +196,13 @@ def _(photo, sobel, threshold):
     return edges, steepness
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(edges, steepness):
     lesson.numbers(edge_percent=100 * edges.mean(), steepest=steepness.max())
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -215,7 +215,7 @@ def _(photo, sobel):
     return (few_pixels,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("flip")
     return
@@ -240,14 +240,14 @@ def _():
     return numbered, point
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_turned = lesson.question("turned")
     guess_turned
     return (guess_turned,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_turned):
     lesson.answer("turned", guess_turned)
     return
@@ -278,13 +278,13 @@ def _(compared, photo, to_turn, turn):
     return plain, turned
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(plain, turned):
     lesson.numbers(difference=round(np.abs(turned - plain).max(), 9), opposite=round(np.abs(turned + plain).max(), 9))
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("turned_step")
     return
@@ -296,20 +296,20 @@ def _(numbered, point):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("matrix")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_weights = lesson.question("weights")
     guess_weights
     return (guess_weights,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_weights):
     lesson.answer("weights", guess_weights)
     return
@@ -322,7 +322,7 @@ def as_matrix(w, H, W):
     return np.stack([correlate2d(point, w).ravel() for point in points], axis=1)  # (P·Q, H·W)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     side = lesson.slider("side", 5, 12, 8)
     kernel_size = lesson.slider("kernel_size", 1, 5, 3)
@@ -338,7 +338,7 @@ def _(kernel_size, side):
     return matrix, weights
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(matrix, weights):
     lesson.numbers(
         matrix_rows=matrix.shape[0],
@@ -365,13 +365,13 @@ def _(photo, sobel):
     return filtered_then_moved, moved_then_filtered
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("layer")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     count = lesson.slider("count", 1, 64, 4)
     is_colour = lesson.switch("colour", True)
@@ -388,19 +388,19 @@ def _(colours, count, is_colour):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("01_cross_correlation")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(
     few_pixels, filtered_then_moved, kernels, line, matrix, moved_then_filtered, numbered, photo, point, sobel, weights
 ):

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="3. Nearest neighbours, templates, and why convolution")
 
-with app.setup:
+with app.setup(hide_code=True):
     from itertools import pairwise
 
     import numpy as np
@@ -16,13 +16,13 @@ with app.setup:
     lesson = Lesson("03_why_convolution")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("neighbours")
     return
@@ -49,20 +49,20 @@ def vote(distances, labels, k):
     return np.array([np.bincount(row).argmax() for row in labels[nearest]])
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_neighbours = lesson.question("neighbours")
     guess_neighbours
     return (guess_neighbours,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_neighbours):
     lesson.answer("neighbours", guess_neighbours)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     known = lesson.slider("known", 100, 1400, 1400, step=100)
     k = lesson.slider("k", 1, 15, 1, step=2)
@@ -87,13 +87,13 @@ def _(distances, k, known, test_labels, train_labels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("look")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     chosen = lesson.slider("chosen", 0, 358, 3)
     chosen
@@ -110,7 +110,7 @@ def _(chosen, distances, test_digits, test_labels, train_digits, train_labels):
     return (order,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(chosen, distances, order, test_labels, train_labels):
     lesson.numbers(
         truth=test_labels[chosen.value],
@@ -120,7 +120,7 @@ def _(chosen, distances, order, test_labels, train_labels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("distance")
     return
@@ -148,13 +148,13 @@ def _(distances, test_digits, test_labels, train_labels):
     return to_another, to_itself
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(to_another, to_itself):
     lesson.text("stranger", percent=f"{100 * np.mean(to_another < to_itself):.0f}")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("templates")
     return
@@ -196,7 +196,7 @@ def _(train_digits, train_labels):
     return linear, templates
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(linear, test_digits, test_labels):
     lesson.numbers(linear_right=percent_right(linear, on_ground(test_digits), test_labels), linear_weights=10 * 256)
     return
@@ -228,7 +228,7 @@ def _(scores):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -240,7 +240,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("counts")
     return
@@ -252,20 +252,20 @@ def weights_of_layers(*sizes):
     return sum(before * after for before, after in pairwise(sizes))
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_perceptron = lesson.question("perceptron")
     guess_perceptron
     return (guess_perceptron,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_perceptron):
     lesson.answer("perceptron", guess_perceptron)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     side = lesson.slider("side", 4, 224, 224, step=4)
     hidden = lesson.slider("hidden", 256, 2048, 1024, step=256)
@@ -273,7 +273,7 @@ def _():
     return hidden, side
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(hidden, side):
     lesson.numbers(
         small_weights=weights_of_layers(4 * 4, 4, 2),
@@ -283,13 +283,13 @@ def _(hidden, side):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("moved")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_moved = lesson.question("moved")
     guess_moved
@@ -312,7 +312,7 @@ def _(train_digits, train_labels):
     return (network,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     right = lesson.slider("right", -3, 3, 1)
     down = lesson.slider("down", -3, 3, 0)
@@ -372,13 +372,13 @@ def _(guess_moved, lines):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     teach = lesson.button("teach")
     teach
@@ -402,20 +402,20 @@ def _(teach, test_digits, test_labels, train_digits, train_labels):
     return (taught_right,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("trap")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_trap = lesson.question("trap")
     guess_trap
     return (guess_trap,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_trap):
     lesson.answer("trap", guess_trap)
     return
@@ -427,7 +427,7 @@ def weights_of_convolutions(channels, kernel):
     return kernel**2 * weights_of_layers(*channels)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     kernel = lesson.slider("kernel", 1, 7, 3, step=2)
     colour = lesson.switch("colour")
@@ -446,19 +446,19 @@ def _(colour, kernel):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("17_lenet5")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(lines, taught_right, to_another, to_itself):
     assert weights_of_layers(16, 4, 2) == 72
     assert weights_of_layers(224**2, 1024, 2048, 4096, 1000) == 65_961_984

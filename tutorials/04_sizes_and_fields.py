@@ -1,9 +1,9 @@
 import marimo
 
 __generated_with = "0.25.2"
-app = marimo.App(app_title="4. Sizes and receptive fields")
+app = marimo.App(app_title="4. Padding, stride, dilation, output size, receptive field")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -14,13 +14,13 @@ with app.setup:
     lesson = Lesson("04_sizes_and_fields")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("count")
     return
@@ -33,20 +33,20 @@ def output_size(size, kernel, stride=1, padding=0, dilation=1):
     return (size + 2 * padding - span) // stride + 1
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_floor = lesson.question("floor")
     guess_floor
     return (guess_floor,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_floor):
     lesson.answer("floor", guess_floor)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     size = lesson.slider("size", 7, 14, 7)
     kernel = lesson.slider("kernel", 1, 4, 3)
@@ -98,7 +98,7 @@ def _(dilation, kernel, padding, size, stride):
     return by_engine, by_rule
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("rule")
     return
@@ -121,26 +121,26 @@ def _():
     return (sizes_by_stride,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("padding")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_full = lesson.question("full")
     guess_full
     return (guess_full,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_full):
     lesson.answer("full", guess_full)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     mode = lesson.choice("mode", ["valid", "same", "full"], "same")
     mode_kernel = lesson.slider("mode_kernel", 1, 7, 3)
@@ -162,7 +162,7 @@ def _(mode, mode_kernel):
     return (padded,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(mode, mode_kernel, padded):
     lesson.numbers(
         mode_size=padded.shape[0],
@@ -171,7 +171,7 @@ def _(mode, mode_kernel, padded):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("border")
     return
@@ -187,7 +187,7 @@ def _():
     return (blurred,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -199,7 +199,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("field")
     return
@@ -218,14 +218,14 @@ def receptive_field(layers):
     return field, jump
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_field = lesson.question("field")
     guess_field
     return (guess_field,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_field):
     lesson.answer("field", guess_field)
     return
@@ -294,7 +294,7 @@ def _(chain, chains, model, pixels, place, seen):
     return field_by_gradient, field_by_pixels, field_by_rule, field_by_summary
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("summary")
     return
@@ -306,13 +306,13 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("small")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     channels_of_layer = lesson.slider("channels_of_layer", 16, 512, 64, step=16)
     channels_of_layer
@@ -326,13 +326,13 @@ def _(channels_of_layer):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("effective")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     depth = lesson.slider("depth", 1, 20, 10)
     depth
@@ -369,19 +369,19 @@ def _(depth, profile):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("02_output_size", "03_padding", "18_receptive_field")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(
     blurred,
     by_engine,

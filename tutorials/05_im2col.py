@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="5. Loops, im2col, GEMM")
 
-with app.setup:
+with app.setup(hide_code=True):
     from time import perf_counter
 
     import numpy as np
@@ -16,13 +16,13 @@ with app.setup:
     lesson = Lesson("05_im2col")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("loops")
     return
@@ -58,20 +58,20 @@ def _():
     return by_loops, images, kernels, seconds_of_loops
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("windows")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_columns = lesson.question("columns")
     guess_columns
     return (guess_columns,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_columns):
     lesson.answer("columns", guess_columns)
     return
@@ -85,7 +85,7 @@ def im2col(x, R, S, stride=1):
     return windows.transpose(1, 4, 5, 0, 2, 3).reshape(C * R * S, N * P * Q)  # here everything is
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     kernel_size = lesson.slider("kernel_size", 1, 5, 3)
     stride = lesson.slider("stride", 1, 3, 1)
@@ -105,13 +105,13 @@ def _(images, kernel_size, stride):
     return (columns,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(columns, images):
     lesson.numbers(rows=columns.shape[0], columns=columns.shape[1], copies=columns.size / images[0].size)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -123,7 +123,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("gemm")
     return
@@ -150,7 +150,7 @@ def _(by_loops, images, kernels):
     return by_engine, by_product, difference, seconds_of_product
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(difference, seconds_of_loops, seconds_of_product):
     lesson.numbers(
         difference=difference, product_ms=1000 * seconds_of_product, faster=seconds_of_loops / seconds_of_product
@@ -158,20 +158,20 @@ def _(difference, seconds_of_loops, seconds_of_product):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_memory = lesson.question("memory")
     guess_memory
     return (guess_memory,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_memory):
     lesson.answer("memory", guess_memory)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     layer = lesson.choice("layer", ["LeNet-5 C1", "AlexNet conv1", "AlexNet conv3", "VGG conv1_2"], "AlexNet conv1")
     layer
@@ -196,13 +196,13 @@ def _(layer):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("measured")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     measure = lesson.button("measure")
     measure
@@ -231,19 +231,19 @@ def _(measure):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("04_im2col", "05_convolution_gemm")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(by_engine, by_loops, by_product):
     np.testing.assert_allclose(by_product, by_loops, rtol=0, atol=1e-12)
     np.testing.assert_allclose(by_engine, by_loops, rtol=0, atol=1e-12)

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="6. The lab: four algorithms for one convolution")
 
-with app.setup:
+with app.setup(hide_code=True):
     from statistics import median
     from time import perf_counter
 
@@ -30,13 +30,13 @@ with app.setup:
     }
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("one_result")
     return
@@ -53,26 +53,26 @@ def _():
     return disagreement, results, w, x
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("counts")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_tile = lesson.question("tile")
     guess_tile
     return (guess_tile,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_tile):
     lesson.answer("tile", guess_tile)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("winograd")
     return
@@ -102,7 +102,7 @@ def _():
     return by_definition, by_winograd
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -114,7 +114,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("fft")
     return
@@ -137,13 +137,13 @@ def _(w, x):
     return alone, by_spectra
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("bill")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     layer = lesson.choice("layer", list(LAYERS), "VGG conv3_2")
     images = lesson.slider("images", 1, 64, 1)
@@ -191,45 +191,45 @@ def _(able, geometry):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("roofline")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_bound = lesson.question("bound")
     guess_bound
     return (guess_bound,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_bound):
     lesson.answer("bound", guess_bound)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_winner = lesson.question("winner")
     guess_winner
     return (guess_winner,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_winner):
     lesson.answer("winner", guess_winner)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("measure")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     channels = lesson.slider("channels", 8, 128, 64, 8)
     height = lesson.slider("height", 8, 64, 28, 4)
@@ -273,7 +273,7 @@ def _(channels, height, longer):
     return measured_geometry, rounds, seconds
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(measured_geometry, rounds, seconds):
     lesson.numbers(
         rounds=rounds,
@@ -297,13 +297,13 @@ def _(seconds):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("accuracy")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     summed = lesson.slider("summed", 1, 128, 64)
     summed
@@ -332,25 +332,25 @@ def _(errors):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("auto")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("05_convolution_gemm")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(alone, by_definition, by_spectra, by_winograd, disagreement, errors, results):
     assert len(results) == 4
     assert disagreement < 1e-12

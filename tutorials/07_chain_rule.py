@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="7. The chain rule on a graph")
 
-with app.setup:
+with app.setup(hide_code=True):
     from collections import Counter
     from time import perf_counter
 
@@ -16,13 +16,13 @@ with app.setup:
     lesson = Lesson("07_chain_rule")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
@@ -74,13 +74,13 @@ def _(image, label, pixels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("nudge")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     nudge = lesson.button("nudge")
     nudge
@@ -112,7 +112,7 @@ def _(image, label, model, nudge):
     return (nudged_difference,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("rule")
     return
@@ -150,39 +150,39 @@ def along_every_path(result):
     return sums, visits
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("twice")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_twice = lesson.question("twice")
     guess_twice
     return (guess_twice,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_twice):
     lesson.answer("twice", guess_twice)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("paths")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_visits = lesson.question("visits")
     guess_visits
     return (guess_visits,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_visits):
     lesson.answer("visits", guess_visits)
     return
@@ -226,7 +226,7 @@ def in_order(result):
     return sums, visits
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     doublings = lesson.slider("doublings", 1, 12, 2)
     doublings
@@ -268,7 +268,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -284,13 +284,13 @@ def _():
     return (shared,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("move")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     a_value = lesson.slider("a", -4, 4, 4)
     b_value = lesson.slider("b", -4, 4, 2)
@@ -320,7 +320,7 @@ def _(a_value, b_value, shared):
     return a, a_tensor, b, b_tensor, right
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("function")
     return
@@ -346,26 +346,26 @@ def _():
     return (report,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("adds")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_again = lesson.question("again")
     guess_again
     return (guess_again,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_again):
     lesson.answer("again", guess_again)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     walks = lesson.slider("walks", 1, 5, 2)
     clear = lesson.switch("clear")
@@ -384,13 +384,13 @@ def _(clear, walks):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("rows")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     rows = lesson.slider("rows", 1, 8, 4)
     rows
@@ -406,7 +406,7 @@ def _(rows):
     return bias, upstream
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("freed")
     return
@@ -423,19 +423,19 @@ def _(loss):
     return (refusal,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("15_autograd")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(
     a,
     a_tensor,

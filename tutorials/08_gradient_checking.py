@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="8. Gradient checking as a craft")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -14,13 +14,13 @@ with app.setup:
     lesson = Lesson("08_gradient_checking")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
@@ -74,26 +74,26 @@ def _():
     return accuracy_a, accuracy_b, losses_a, losses_b, relu_a, relu_b
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_wrong = lesson.question("wrong")
     guess_wrong
     return (guess_wrong,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_wrong):
     lesson.answer("wrong", guess_wrong)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(accuracy_a, accuracy_b, losses_a, losses_b):
     lesson.numbers(loss_a=losses_a[-1], loss_b=losses_b[-1], accuracy_a=accuracy_a, accuracy_b=accuracy_b)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("quotient")
     return
@@ -124,26 +124,26 @@ def _(relu_a, relu_b):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step_size")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_step = lesson.question("step")
     guess_step
     return (guess_step,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_step):
     lesson.answer("step", guess_step)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     function = lesson.choice("function", ["exp(x) at 1", "tanh(x) at 0.5", "x⁴ at 2"], "exp(x) at 1")
     exponent = lesson.slider("exponent", 1, 14, 5)
@@ -185,7 +185,7 @@ def _(error, ways):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("relative")
     return
@@ -198,7 +198,7 @@ def relative_error(one, other):
     return np.abs(one - other) / np.where(largest > 0, largest, 1)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     scale = lesson.slider("scale", 0, 9, 0, step=3)
     scale
@@ -216,26 +216,26 @@ def _(scale):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("kink")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_kink = lesson.question("kink")
     guess_kink
     return (guess_kink,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_kink):
     lesson.answer("kink", guess_kink)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     millionths = lesson.slider("millionths", -15, 15, -3)
     millionths
@@ -257,26 +257,26 @@ def _(millionths):
     return (kink_report,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("upstream")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_ones = lesson.question("ones")
     guess_ones
     return (guess_ones,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_ones):
     lesson.answer("ones", guess_ones)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     random_upstream = lesson.switch("random_upstream")
     random_upstream
@@ -300,13 +300,13 @@ def _(random_upstream):
     return (softmax_quotient,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(softmax_quotient):
     lesson.numbers(largest_quotient=np.abs(softmax_quotient).max())
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step_page")
     return
@@ -318,7 +318,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("suspects")
     return
@@ -401,7 +401,7 @@ def checked(formula, gradients, inputs):
     }
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     suspect = lesson.slider("suspect", 1, 10, 1)
     reveal = lesson.switch("reveal")
@@ -430,26 +430,26 @@ def _(found, suspect):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("which")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_hides = lesson.question("hides")
     guess_hides
     return (guess_hides,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_hides):
     lesson.answer("hides", guess_hides)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     hard = lesson.switch("hard")
     hard
@@ -468,7 +468,7 @@ def _(hard, suspects):
     return caught, passed
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(caught):
     lesson.numbers(**{f"caught_{check}": count for check, count in caught.items()})
     return
@@ -487,25 +487,25 @@ def _(passed):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("rules")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("14_numerical_gradient", "20_find_the_bug_backward")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(accuracy_a, accuracy_b, kink_report, suspects):
     assert accuracy_a > 90
     assert accuracy_b > 90

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="9. Convolution backward")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -14,51 +14,51 @@ with app.setup:
     lesson = Lesson("09_convolution_backward")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("paper")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_weight = lesson.question("weight")
     guess_weight
     return (guess_weight,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_weight):
     lesson.answer("weight", guess_weight)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_input = lesson.question("input")
     guess_input
     return (guess_input,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_input):
     lesson.answer("input", guess_input)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("loops")
     return
@@ -108,7 +108,7 @@ def _():
     return by_loops, by_paper, difference, dy, images, kernels
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -120,32 +120,32 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("bias")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_bias = lesson.question("bias")
     guess_bias
     return (guess_bias,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_bias):
     lesson.answer("bias", guess_bias)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("learn")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     steps = lesson.slider("steps", 0, 100, 5, step=5)
     steps
@@ -173,26 +173,26 @@ def _(steps):
     return (kernel_error,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(kernel_error):
     lesson.numbers(kernel_error=kernel_error)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("gather")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_stamp = lesson.question("stamp")
     guess_stamp
     return (guess_stamp,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_stamp):
     lesson.answer("stamp", guess_stamp)
     return
@@ -208,13 +208,13 @@ def dx_by_full_correlation(dy, w):
     return np.einsum("nkhvrs,kcrs->nchv", windows, rotated)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("rotate")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     kernel = lesson.choice("kernel", ["1 to 9", "Sobel", "box blur"], "1 to 9")
     rotate = lesson.switch("rotate", True)
@@ -244,7 +244,7 @@ def _(kernel, rotate):
     return dx_here, dx_right
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(dx_here, dx_right):
     lesson.numbers(
         mean_right=dx_right.mean(), mean_here=dx_here.mean(), rotation_error=np.abs(dx_here - dx_right).max()
@@ -252,7 +252,7 @@ def _(dx_here, dx_right):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("columns")
     return
@@ -332,7 +332,7 @@ def _(by_loops, dy, images, kernels):
     return (difference_of_columns,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("fold")
     return
@@ -344,26 +344,26 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("overlap")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_overlap = lesson.question("overlap")
     guess_overlap
     return (guess_overlap,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_overlap):
     lesson.answer("overlap", guess_overlap)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     size = lesson.slider("size", 1, 4, 2)
     stride = lesson.slider("stride", 1, 4, 2)
@@ -403,7 +403,7 @@ def _(readers, size, stride):
     return (checks,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("transposed")
     return
@@ -417,13 +417,13 @@ def _(by_loops, dy, kernels):
     return (as_layer,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("cost")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     layer = lesson.choice(
         "layer", ["LeNet-5 C1", "LeNet-5 C3", "AlexNet conv1", "AlexNet conv3", "VGG conv1_2"], "AlexNet conv1"
@@ -446,19 +446,19 @@ def _(layer):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("06_col2im", "07_convolution_backward")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(as_layer, by_loops, by_paper, checks, difference, difference_of_columns, dy, kernels):
     assert [array.ravel().tolist() for array in by_paper] == [[20.0, 70.0, 60.0], [50.0, 80.0], [30.0]]
     assert max(difference, difference_of_columns) < 1e-12

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="10. Pooling, ReLU and dead units")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -14,13 +14,13 @@ with app.setup:
     lesson = Lesson("10_pooling_and_relu")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
@@ -35,27 +35,27 @@ def _():
     return (x,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_max = lesson.question("max")
     guess_max
     return (guess_max,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_max):
     lesson.answer("max", guess_max)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_average = lesson.question("average")
     guess_average
     return (guess_average,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_average):
     lesson.answer("average", guess_average)
     return
@@ -74,7 +74,7 @@ def root_of_squares(windows, axis):
     return np.sqrt((windows**2).sum(axis=axis))
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("kinds")
     return
@@ -108,13 +108,13 @@ def _(kind, kinds, x):
     return (pool_difference,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("digit")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     size = lesson.slider("size", 1, 4, 2)
     stride = lesson.slider("stride", 1, 4, 2)
@@ -132,7 +132,7 @@ def _(kinds, size, stride):
     return digit, maps
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(digit, maps):
     lesson.numbers(
         rows=len(maps["max"]),
@@ -144,20 +144,20 @@ def _(digit, maps):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("backward")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_tie = lesson.question("tie")
     guess_tie
     return (guess_tie,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_tie):
     lesson.answer("tie", guess_tie)
     return
@@ -198,13 +198,13 @@ def _(x):
     return dx_max, dy
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("overlap")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     windows = lesson.choice("windows", ["2 × 2, stride 2", "3 × 3, stride 2", "3 × 3, stride 1"], "3 × 3, stride 2")
     overwrite = lesson.switch("overwrite")
@@ -225,7 +225,7 @@ def _(overwrite, windows):
     return shown, won
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(shown, won):
     lesson.numbers(
         windows=int(won.sum()), arrived=int(shown.sum()), winners=int((won > 0).sum()), most_won=int(won.max())
@@ -233,7 +233,7 @@ def _(shown, won):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -245,26 +245,26 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("padding")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_padding = lesson.question("padding")
     guess_padding
     return (guess_padding,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_padding):
     lesson.answer("padding", guess_padding)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     brightness = lesson.slider("brightness", -6, 6, -5)
     brightness
@@ -281,13 +281,13 @@ def _(brightness):
     return by_engine, with_infinity
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("global")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     network = lesson.choice("network", ["LeNet-5", "AlexNet", "VGG"], "AlexNet")
     network
@@ -301,7 +301,7 @@ def _(network):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("relu")
     return
@@ -313,20 +313,20 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("dead")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_revive = lesson.question("revive")
     guess_revive
     return (guess_revive,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_revive):
     lesson.answer("revive", guess_revive)
     return
@@ -355,7 +355,7 @@ def trained(activation, rate):
     return below[0], below[2], below[-1], 100 * float((scores.argmax(dim=1) == answers).mean())
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     rate = lesson.choice("rate", ["0.3", "3", "5", "10", "20"], "10")
     leaky = lesson.switch("leaky")
@@ -385,25 +385,25 @@ def _():
     return (by_rate,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("leaky")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("08_max_pooling", "09_average_pooling", "10_activations")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(by_engine, by_rate, dx_max, dy, pool_difference, with_infinity, x):
     np.testing.assert_array_equal(pool(x, 2, 2, np.max), [[100, 184], [12, 45]])
     np.testing.assert_array_equal(pool(x, 2, 2, np.mean), [[36, 80], [12, 15]])

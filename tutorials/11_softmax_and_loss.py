@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="11. Softmax, cross-entropy, KL")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -14,13 +14,13 @@ with app.setup:
     lesson = Lesson("11_softmax_and_loss")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
@@ -47,7 +47,7 @@ def _():
     return images, labels, scores
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("softmax")
     return
@@ -59,20 +59,20 @@ def naive_softmax(z):
     return np.exp(z) / np.exp(z).sum()
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_shift = lesson.question("shift")
     guess_shift
     return (guess_shift,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_shift):
     lesson.answer("shift", guess_shift)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     sharpness = lesson.slider("sharpness", 0, 2, 0.5, step=0.25)
     sharpness
@@ -90,13 +90,13 @@ def _(scores, sharpness):
     return (probabilities,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(probabilities):
     lesson.numbers(largest_p=probabilities.max(), sum_p=round(float(probabilities.sum()), 9))
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("overflow")
     return
@@ -109,7 +109,7 @@ def softmax(z):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     shift = lesson.slider("shift", 0, 1000, 0, step=20)
     shift
@@ -129,20 +129,20 @@ def _(scores, shift):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("loss")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_first = lesson.question("first")
     guess_first
     return (guess_first,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_first):
     lesson.answer("first", guess_first)
     return
@@ -169,7 +169,7 @@ def cross_entropy_backward(logits, targets):
     return dlogits / len(targets)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     classes = lesson.slider("classes", 2, 1000, 10)
     classes
@@ -188,13 +188,13 @@ def _(classes, images, labels):
     return first_loss, fresh
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("hopeless")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     gap = lesson.slider("gap", 0, 200, 120, step=20)
     gap
@@ -215,20 +215,20 @@ def _(gap):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("gradient")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_gradient = lesson.question("gradient")
     guess_gradient
     return (guess_gradient,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_gradient):
     lesson.answer("gradient", guess_gradient)
     return
@@ -248,7 +248,7 @@ def _(fresh, labels):
     return (by_hand,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -260,26 +260,26 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("batch")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_forgotten = lesson.question("forgotten")
     guess_forgotten
     return (guess_forgotten,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_forgotten):
     lesson.answer("forgotten", guess_forgotten)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     batch = lesson.slider("batch", 1, 256, 64)
     forget = lesson.switch("forget")
@@ -295,13 +295,13 @@ def _(batch, fresh, forget, labels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("kl")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     believed = lesson.slider("believed", 0.05, 0.95, 0.5, step=0.05)
     believed
@@ -337,13 +337,13 @@ def _(weather):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("smoothing")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     smoothing = lesson.slider("smoothing", 0.05, 0.5, 0.1, step=0.05)
     smoothing
@@ -373,7 +373,7 @@ def _(smoothing):
     return of_engine, smoothed, soft
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(soft):
     lesson.numbers(
         target_right=soft[0],
@@ -384,13 +384,13 @@ def _(soft):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("labels")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     second = lesson.slider("second", -5, 5, 3)
     second
@@ -411,26 +411,26 @@ def _(second):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("squared")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_squared = lesson.question("squared")
     guess_squared
     return (guess_squared,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_squared):
     lesson.answer("squared", guess_squared)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     score = lesson.slider("score", -8, 8, -6)
     score
@@ -461,25 +461,25 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("end")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("11_softmax_cross_entropy")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(apart, by_hand, first_loss, fresh, from_p, kl_of_engine, labels, of_engine, own, smoothed):
     assert abs(first_loss - np.log(10)) < 0.1
     _leaf = tc.Tensor(fresh, requires_grad=True)

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="12. Making it learn")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -15,26 +15,26 @@ with app.setup:
     lesson = Lesson("12_making_it_learn")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("twenty")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_start = lesson.question("start")
     guess_start
     return (guess_start,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_start):
     lesson.answer("start", guess_start)
     return
@@ -64,7 +64,7 @@ def train(model, optimizer, images, labels, steps, mistake=None):
     return losses
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     mistake = lesson.choice(
         "mistake",
@@ -107,20 +107,20 @@ def _(mistake, with_it, without):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_twice = lesson.question("twice")
     guess_twice
     return (guess_twice,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_twice):
     lesson.answer("twice", guess_twice)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("rate")
     return
@@ -138,20 +138,20 @@ def descend(rate, momentum, steps, curvature=(1.0, 25.0)):
     return np.array(path)  # (steps + 1, 2)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_edge = lesson.question("edge")
     guess_edge
     return (guess_edge,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_edge):
     lesson.answer("edge", guess_edge)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     rate = lesson.slider("rate", 0.005, 0.1, 0.07, 0.005)
     momentum = lesson.slider("momentum", 0, 0.95, 0, 0.05)
@@ -171,13 +171,13 @@ def _(momentum, rate):
     return (path,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(path, rate):
     lesson.numbers(factor_flat=1 - rate.value, factor_steep=1 - 25 * rate.value, left=float(np.linalg.norm(path[-1])))
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("momentum")
     return
@@ -222,14 +222,14 @@ def _(dead_maps, labels, losses_of_rate):
     return (guessing,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_adam = lesson.question("adam")
     guess_adam
     return (guess_adam,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_adam):
     lesson.answer("adam", guess_adam)
     return
@@ -246,7 +246,7 @@ def adam(w, gradients, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
     return w
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     power = lesson.slider("power", -4, 4, 2)
     power
@@ -278,20 +278,20 @@ def _(images, labels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("signals")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_sigmoid = lesson.question("sigmoid")
     guess_sigmoid
     return (guess_sigmoid,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_sigmoid):
     lesson.answer("sigmoid", guess_sigmoid)
     return
@@ -358,13 +358,13 @@ def _(activation, backward, forward, layers, pixels, upstream):
     return (by_engine,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("initial")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     train_all = lesson.button("train_all")
     train_all
@@ -404,7 +404,7 @@ def _(deviations, labels, pixels, train_all):
     return (deep_losses,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(deep_losses):
     lesson.numbers(
         runs=len(deep_losses), learned=sum(losses[-1] < 1 for losses in deep_losses.values()), chance=np.log(10)
@@ -412,31 +412,31 @@ def _(deep_losses):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(deep_losses):
     lesson.text("deep", he=f"{deep_losses['ReLU, He'][-1]:.3f}", xavier=f"{deep_losses['ReLU, Xavier'][-1]:.2f}")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("order")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("16_sgd_momentum")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(backward, by_adam, by_engine, dead_maps, deep_losses, gradient, guessing, losses_of_rate, path, rate, weight):
     np.testing.assert_allclose(weight.data, by_adam, rtol=1e-12)
     assert abs(by_adam.item()) <= 0.01 < 0.01 * max(gradient.item(), 1.01)

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="13. LeNet-5 as published and as taught")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -14,26 +14,26 @@ with app.setup:
     lesson = Lesson("13_lenet5")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("two")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_most = lesson.question("most")
     guess_most
     return (guess_most,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_most):
     lesson.answer("most", guess_most)
     return
@@ -53,7 +53,7 @@ def layer_numbers(layer, variant):
     return parameters, parameters * side**2
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     layer = lesson.choice("layer", ["C1", "S2", "C3", "S4", "C5", "F6", "output"], "C1")
     version = lesson.choice(
@@ -77,7 +77,7 @@ def _(layer, version):
     return counted, engine_counted
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("table")
     return
@@ -92,7 +92,7 @@ def _():
     return (table,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     which_map = lesson.slider("which_map", 0, 15, 0)
     is_full = lesson.switch("is_full")
@@ -124,7 +124,7 @@ def _(table):
     return (table_difference,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("tanh")
     return
@@ -148,14 +148,14 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     z = lesson.slider("z", -4, 4, 1, 0.5)
     z
     return (z,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(z):
     lesson.numbers(
         scaled=float(scaled_tanh(z.value)),
@@ -172,7 +172,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("codes")
     return
@@ -204,26 +204,26 @@ def equation_9(y, target, j):
     return loss, np.eye(len(y))[target] - terms[:-1] / terms.sum()
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("loss")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_j = lesson.question("j")
     guess_j
     return (guess_j,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_j):
     lesson.answer("j", guess_j)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     meant = lesson.slider("meant", 0, 10, 3, 0.5)
     other = lesson.slider("other", 0, 10, 4, 0.5)
@@ -248,13 +248,13 @@ def _(j, meant, other):
     return (equation_9_as_cross_entropy,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("train")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     longer = lesson.button("longer")
     longer
@@ -284,7 +284,7 @@ def _(longer):
     return digits, epochs, models, results, test_loader
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(digits, epochs, results):
     lesson.numbers(
         seen=epochs * len(digits),
@@ -324,7 +324,7 @@ def _(codes, f6, models, nets_images):
     return engine_distances, own_distances
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(results):
     lesson.text(
         "both",
@@ -335,20 +335,20 @@ def _(results):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_shift = lesson.question("shift")
     guess_shift
     return (guess_shift,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_shift):
     lesson.answer("shift", guess_shift)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     mnist = lesson.button("mnist")
     mnist
@@ -398,7 +398,7 @@ def _(result, tested):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(errors, result, source, tested):
     lesson.text(
         source,
@@ -423,25 +423,25 @@ def _(net, tested):
     return (maps,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("inside")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("17_lenet5")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(
     codes,
     counted,

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="14. Overfitting")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -15,13 +15,13 @@ with app.setup:
     lesson = Lesson("14_overfitting")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("curve")
     return
@@ -35,7 +35,7 @@ def fit(x, y, degree, decay):
     return np.linalg.lstsq(equations, np.append(y, np.zeros(degree + 1)))[0]
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     degree = lesson.slider("degree", 1, 9, 9)
     decay = lesson.choice("decay", {"0": 0.0, "0.001": 0.001, "0.01": 0.01, "0.1": 0.1, "1": 1.0}, "0")
@@ -63,7 +63,7 @@ def _(decay, degree):
     return coefficients, everywhere, fitted, measured, places, truth
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(coefficients, fitted, measured, places, truth):
     lesson.numbers(
         error_at_points=float(np.sqrt(np.mean((np.polyval(coefficients[::-1], places) - measured) ** 2))),
@@ -73,7 +73,7 @@ def _(coefficients, fitted, measured, places, truth):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("digits")
     return
@@ -125,20 +125,20 @@ def learn(images, labels, seed, p=0.0, decay=0.0, augment=None, steps=100, watch
     return model
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_gap = lesson.question("gap")
     guess_gap
     return (guess_gap,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_gap):
     lesson.answer("gap", guess_gap)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     count = lesson.slider("count", 20, 400, 60, 20)
     count
@@ -204,26 +204,26 @@ def _(held_errors, held_losses):
     return (stop,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("augmentation")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_flip = lesson.question("flip")
     guess_flip
     return (guess_flip,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_flip):
     lesson.answer("flip", guess_flip)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     angle = lesson.slider("angle", 0, 180, 15, 5)
     angle
@@ -250,13 +250,13 @@ def _(angle, images, labels):
     return (angles,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(angles):
     lesson.numbers(first_angle=float(angles[0]), widest_angle=float(np.abs(angles).max()))
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("dropout")
     return
@@ -268,7 +268,7 @@ def dropout(x, u, p, training):
     return np.where(u >= p, x / (1 - p), 0) if training else x
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     p = lesson.slider("p", 0, 0.9, 0.5, 0.1)
     p
@@ -295,14 +295,14 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_check = lesson.question("check")
     guess_check
     return (guess_check,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_check):
     lesson.answer("check", guess_check)
     return
@@ -329,19 +329,19 @@ def _():
     return by_backward, other_mask, report, same_mask
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("ensemble")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("compare")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     more_seeds = lesson.button("more_seeds")
     more_seeds
@@ -379,7 +379,7 @@ def _(images, labels, more_seeds, test_images, test_labels):
     return errors, seeds
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(errors, seeds):
     lesson.numbers(
         trained=len(seeds) * (len(errors) + 1),  # an ensemble takes two more
@@ -393,25 +393,25 @@ def _(errors, seeds):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("honest")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("12_dropout")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(
     activations,
     by_backward,

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="15. LRN, its conventions, and batch norm")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -15,13 +15,13 @@ with app.setup:
     lesson = Lesson("15_normalisation")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("neighbours")
     return
@@ -48,20 +48,20 @@ def lrn(x, size, alpha, beta=0.75, k=2.0, average=False, forgotten=0):
     return x / d**beta
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_even = lesson.question("even")
     guess_even
     return (guess_even,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_even):
     lesson.answer("even", guess_even)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     channel = lesson.slider("channel", 0, 7, 3)
     size = lesson.slider("size", 1, 9, 5)
@@ -87,7 +87,7 @@ def _(convention, size):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -99,26 +99,26 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("alpha")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_port = lesson.question("port")
     guess_port
     return (guess_port,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_port):
     lesson.answer("port", guess_port)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     power = lesson.slider("power", -4, 0, -4)
     average = lesson.switch("average")
@@ -136,7 +136,7 @@ def _(average, power):
     return alpha, by_engine, by_own
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("hidden")
     return
@@ -163,7 +163,7 @@ def _(alpha):
     return difference, largest_difference, x
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(difference):
     lesson.numbers(difference=difference, passes=lesson.word("yes" if difference < 1e-4 else "no"))
     return
@@ -178,7 +178,7 @@ def _(alpha, x):
     return (even_difference,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("batch")
     return
@@ -197,20 +197,20 @@ def batch_norm_backward(grad, normalised, std):
     return (grad - grad.mean(axis=0) - normalised * (grad * normalised).mean(axis=0)) / std
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_ones = lesson.question("ones")
     guess_ones
     return (guess_ones,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_ones):
     lesson.answer("ones", guess_ones)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     scale = lesson.slider("scale", 0.5, 20, 1, 0.5)
     shift = lesson.slider("shift", -50, 50, 0, 5)
@@ -245,7 +245,7 @@ def _(batch, normalised, slope, upstream):
     return by_layer, given
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("running")
     return
@@ -287,7 +287,7 @@ def _():
     return images, labels, pixels
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     batches = lesson.slider("batches", 1, 60, 5)
     batches
@@ -305,26 +305,26 @@ def _(batches, images, labels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("lag")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_one = lesson.question("one")
     guess_one
     return (guess_one,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_one):
     lesson.answer("one", guess_one)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("depth")
     return
@@ -375,13 +375,13 @@ def _(activation, deviations, initial, normalise, pixels):
     return backward, forward, from_above, layers
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(backward, forward):
     lesson.numbers(last_output=float(forward[-1]), first_gradient=float(backward[0]))
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     train_all = lesson.button("train_all")
     train_all
@@ -410,7 +410,7 @@ def _(deviations, images, labels, train_all):
     return (last_losses,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(last_losses):
     lesson.numbers(
         runs=len(last_losses),
@@ -420,25 +420,25 @@ def _(last_losses):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("since")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("13_local_response_norm")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(
     by_engine,
     by_layer,

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="16. AlexNet: two towers, memory, ten crops")
 
-with app.setup:
+with app.setup(hide_code=True):
     from time import perf_counter
 
     import numpy as np
@@ -16,13 +16,13 @@ with app.setup:
     lesson = Lesson("16_alexnet")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
@@ -45,7 +45,7 @@ def _():
     return image, photograph
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("layers")
     return
@@ -96,7 +96,7 @@ def _():
     return alexnet, summary
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(summary, table):
     lesson.numbers(
         parameters_by_table=sum(row[3] for row in table),
@@ -108,26 +108,26 @@ def _(summary, table):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("size")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_size = lesson.question("size")
     guess_size
     return (guess_size,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_size):
     lesson.answer("size", guess_size)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     size = lesson.slider("size", 99, 260, 224)
     padding = lesson.slider("padding", 0, 3, 0)
@@ -161,13 +161,13 @@ def _(last_map, padding):
     return (smallest,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(smallest):
     lesson.text("smallest", smallest=smallest)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_where = lesson.question("where")
     guess_where
@@ -182,7 +182,7 @@ def _(guess_where, table):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     variant = lesson.choice("variant", ["2012", "single", "one_weird_trick"], "2012")
     variant
@@ -234,13 +234,13 @@ def _(rows):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("memory")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     batch = lesson.slider("batch", 1, 256, 128)
     batch
@@ -258,7 +258,7 @@ def _(batch, summary):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("towers")
     return
@@ -272,20 +272,20 @@ def by_towers(x, weights, groups):
     return np.concatenate(maps, axis=1)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_groups = lesson.question("groups")
     guess_groups
     return (guess_groups,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_groups):
     lesson.answer("groups", guess_groups)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     groups = lesson.choice("groups", {str(count): count for count in (1, 2, 4, 8)}, "2")
     groups
@@ -326,7 +326,7 @@ def _(groups):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step_groups")
     return
@@ -338,7 +338,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("start")
     return
@@ -358,13 +358,13 @@ def _(alexnet, image):
     return maps, mean_colour, positive
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("overlap")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     window = lesson.slider("window", 2, 5, 3)
     window
@@ -384,7 +384,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("order")
     return
@@ -404,20 +404,20 @@ def max_pool(a, R=3, stride=2):
     return np.lib.stride_tricks.sliding_window_view(a, (R, R), axis=(2, 3))[:, :, ::stride, ::stride].max(axis=(4, 5))
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_order = lesson.question("order")
     guess_order
     return (guess_order,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_order):
     lesson.answer("order", guess_order)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     alpha = lesson.choice("alpha", {"0.0001": 1e-4, "0.01": 1e-2, "1": 1.0}, "0.0001")
     alpha
@@ -461,7 +461,7 @@ def _(a):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("crops")
     return
@@ -504,20 +504,20 @@ def _():
     return labels, pictures, vgg, whole
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_average = lesson.question("average")
     guess_average
     return (guess_average,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_average):
     lesson.answer("average", guess_average)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     crop_size = lesson.slider("crop_size", 20, 32, 28)
     crop_size
@@ -544,13 +544,13 @@ def _(crop_size, labels, pictures, vgg, whole):
     return loss_of_mean, mean_of_losses
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("whole")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     run = lesson.button("run")
     run
@@ -569,19 +569,19 @@ def _(alexnet, mean_colour, photograph, run):
     return (answer,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("02_output_size", "08_max_pooling", "13_local_response_norm")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(a, answer, loss_of_mean, mean_of_losses, norm_first, pool_first, positive, smallest, summary, table, tables):
     assert {name: sum(row[3] for row in rows) for name, rows in tables.items()} == {
         "2012": 60_965_224,

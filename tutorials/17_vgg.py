@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="17. VGG: depth, 3×3 against 5×5, two-stage start, fine-tuning")
 
-with app.setup:
+with app.setup(hide_code=True):
     from time import perf_counter
 
     import numpy as np
@@ -16,26 +16,26 @@ with app.setup:
     lesson = Lesson("17_vgg")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_field = lesson.question("field")
     guess_field
     return (guess_field,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_field):
     lesson.answer("field", guess_field)
     return
@@ -57,7 +57,7 @@ def paths(layers, width=13):
     return x.grad[0, 0]
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     layers = lesson.slider("layers", 1, 5, 2)
     channels = lesson.choice("channels", {str(C): C for C in (64, 128, 256, 512)}, "256")
@@ -80,7 +80,7 @@ def _(channels, layers, ways):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("merged")
     return
@@ -95,7 +95,7 @@ def merged(first, second):
     return F.conv2d(tc.Tensor(first), tc.Tensor(second), padding="full", flip=True).data
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     relu = lesson.switch("relu")
     relu
@@ -127,7 +127,7 @@ def _(by_one, by_two):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -148,7 +148,7 @@ def _():
     return (numbers,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("columns")
     return
@@ -170,20 +170,20 @@ def count(configuration, H=224):
     return rows
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_depth = lesson.question("depth")
     guess_depth
     return (guess_depth,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_depth):
     lesson.answer("depth", guess_depth)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     column = lesson.choice("column", ["A", "B", "C", "D", "E"], "D")
     column
@@ -220,7 +220,7 @@ def _(rows):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("two_stage")
     return
@@ -268,14 +268,14 @@ def right(model, images, labels):
         return 100 * np.mean(model(tc.Tensor(images)).data.argmax(axis=1) == labels)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_start = lesson.question("start")
     guess_start
     return (guess_start,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_start):
     lesson.answer("start", guess_start)
     return
@@ -291,7 +291,7 @@ def _():
     return digits, labels, shallow, shallow_losses, test_digits, test_labels, transform
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     convolutions = lesson.slider("convolutions", 3, 8, 6)
     convolutions
@@ -322,7 +322,7 @@ def _(convolutions, digits, labels, shallow, shallow_losses, test_digits, test_l
     return (rights,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(convolutions, rights):
     lesson.numbers(
         deep_parameters=160 + (convolutions.value - 1) * 2320 + 650,
@@ -333,7 +333,7 @@ def _(convolutions, rights):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("fine_tuning")
     return
@@ -385,20 +385,20 @@ def _(digits, labels, test_digits, test_labels):
     return (fine_tune,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_freeze = lesson.question("freeze")
     guess_freeze
     return (guess_freeze,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_freeze):
     lesson.answer("freeze", guess_freeze)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     frozen = lesson.slider("frozen", 0, 7, 4)
     rate = lesson.choice("rate", {"0.05": 0.05, "0.2": 0.2}, "0.2")
@@ -414,7 +414,7 @@ def _(fine_tune, frozen, rate):
     return tuned, untrained
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     sweep = lesson.button("sweep")
     sweep
@@ -440,19 +440,19 @@ def _(by_frozen):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("careful")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("18_receptive_field", "16_sgd_momentum")
     return
@@ -467,7 +467,7 @@ def _(by_frozen, convolutions, frozen, rate, rights, tuned, untrained):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(layers, merged_difference, parameters, relu, ways):
     assert np.count_nonzero(ways.any(axis=0)) == 2 * layers.value + 1
     assert merged_difference > 1e-3 if relu.value else merged_difference < 1e-12

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="18. Looking inside")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -13,7 +13,7 @@ with app.setup:
     lesson = Lesson("18_looking_inside")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
@@ -64,7 +64,7 @@ def _(cifar10, levels, probabilities):
     return (answers,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     chosen = lesson.slider("chosen", 1, 8, 1)
     chosen
@@ -79,7 +79,7 @@ def _(answers, chosen, levels, pictures, probabilities):
     return image, level, target
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("filters")
     return
@@ -98,7 +98,7 @@ def _(model):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     layer = lesson.choice("layer", {"1": 2, "2": 5, "4": 12, "7": 22}, "1")
     layer
@@ -122,7 +122,7 @@ def _(maps):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("occlusion")
     return
@@ -146,20 +146,20 @@ def covered(model, image, target, window, stride):
     return drops
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_covered = lesson.question("covered")
     guess_covered
     return (guess_covered,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_covered):
     lesson.answer("covered", guess_covered)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     window = lesson.slider("window", 4, 16, 8, step=2)
     window
@@ -177,7 +177,7 @@ def _(image, level, model, target, window):
     return drops, drops_difference
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(drops, drops_difference):
     lesson.numbers(
         covers=drops.size,
@@ -188,7 +188,7 @@ def _(drops, drops_difference):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("saliency")
     return
@@ -223,20 +223,20 @@ def _(image, model, target):
     return (saliency_difference,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_dead = lesson.question("dead")
     guess_dead
     return (guess_dead,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_dead):
     lesson.answer("dead", guess_dead)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("guided")
     return
@@ -254,7 +254,7 @@ def guided(model, image, target):
     return np.abs(tc.inspect.guided_backprop(model, image, target)).max(axis=0)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("cam")
     return
@@ -287,20 +287,20 @@ def _(cam, image, level, model, target):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("distrust")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_random = lesson.question("random")
     guess_random
     return (guess_random,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_random):
     lesson.answer("random", guess_random)
     return
@@ -314,7 +314,7 @@ def edges(model, image, target):
     return np.abs(down) + np.abs(across)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     forgotten = lesson.slider("forgotten", 0, 7, 7)
     forgotten
@@ -351,7 +351,7 @@ def _(after, before, forgotten, model):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     many = lesson.button("many")
     many
@@ -379,7 +379,7 @@ def _(answers, many, methods, model, pictures):
     return edge_like, likeness, similar
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(likeness, similar):
     lesson.numbers(
         pictures_tested=len(similar["cam"]),
@@ -395,19 +395,19 @@ def _(edge_like, likeness):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("10_activations", "15_autograd")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(cam_difference, drops_difference, likeness, saliency_difference):
     assert max(drops_difference, saliency_difference, cam_difference) < 1e-5
     assert (likeness["edges"] == 1).all()

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="19. One model, three backends")
 
-with app.setup:
+with app.setup(hide_code=True):
     from shutil import which
     from statistics import median
     from time import perf_counter
@@ -23,19 +23,19 @@ with app.setup:
     lesson = Lesson("19_three_backends")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("one_model")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     backend = lesson.choice("backend", ["numpy", *(["numba"] if njit else [])], "numpy")
     batch = lesson.slider("batch", 1, 64, 8)
@@ -65,7 +65,7 @@ def _(backend, batch):
     return deviation, loss
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("why_loops")
     return
@@ -79,20 +79,20 @@ def relu_of_sum(a, b, y):
         y[i] = total if total > 0 else 0.0
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_passes = lesson.question("passes")
     guess_passes
     return (guess_passes,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_passes):
     lesson.answer("passes", guess_passes)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     entries = lesson.slider("entries", 10_000, 1_000_000, 200_000, 10_000)
     entries
@@ -135,7 +135,7 @@ def _(entries):
     return a, agree, compile_seconds, nanoseconds
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(a, agree, compile_seconds, nanoseconds):
     lesson.numbers(
         passes_bytes=5 * a.nbytes,
@@ -156,19 +156,19 @@ def _(nanoseconds):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("numba_rules" if njit else "no_numba")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("threads_of_a_gpu")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     size = lesson.slider("size", 1, 200, 100)
     block = lesson.choice("block", {"32": 32, "64": 64, "128": 128, "256": 256}, "32")
@@ -183,14 +183,14 @@ def _(block, size):
     return (blocks,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_idle = lesson.question("idle")
     guess_idle
     return (guess_idle,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_idle):
     lesson.answer("idle", guess_idle)
     return
@@ -223,26 +223,26 @@ def _(KERNEL, block, blocks, has_compiler, size):
     return expected, found
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("shared")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_order = lesson.question("order")
     guess_order
     return (guess_order,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_order):
     lesson.answer("order", guess_order)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     barrier = lesson.switch("barrier")
     barrier
@@ -271,25 +271,25 @@ extern "C" __global__ void reverse(const float* x, float* y) {
     return line, message, reverse, reversed_line
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("one_seam")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("21_numba_kernel", "22_cuda_kernel")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(agree, barrier, deviation, expected, found, has_compiler, line, loss, message, reversed_line):
     assert deviation < 1e-4
     assert 1.5 < loss < 3.5  # near ln 10: nothing is learned yet

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="20. Residual connections, inception, squeeze-and-excitation")
 
-with app.setup:
+with app.setup(hide_code=True):
     import numpy as np
 
     import tinycnn as tc
@@ -13,13 +13,13 @@ with app.setup:
     lesson = Lesson("20_later_networks")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("deeper")
     return
@@ -49,7 +49,7 @@ def gradient_sizes(depth, scale, has_shortcuts):
     return [float(np.sqrt((x.grad**2).mean())) for x in inputs]
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     depth = lesson.slider("depth", 2, 50, 30)
     scale = lesson.slider("scale", 0.1, 1.5, 0.5, 0.1)
@@ -70,32 +70,32 @@ def _(depth, scale):
     return (sizes,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(sizes):
     lesson.numbers(first_plain=sizes[False][0], first_shortcuts=sizes[True][0])
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("plus_one")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_slope = lesson.question("slope")
     guess_slope
     return (guess_slope,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_slope):
     lesson.answer("slope", guess_slope)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     slope = lesson.slider("slope", -0.5, 0.9, 0.1, 0.1)
     blocks = lesson.slider("blocks", 1, 100, 30)
@@ -103,13 +103,13 @@ def _():
     return blocks, slope
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(blocks, slope):
     lesson.numbers(product_plain=slope.value**blocks.value, product_shortcuts=(1 + slope.value) ** blocks.value)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("step")
     return
@@ -125,13 +125,13 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("trains")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     longer = lesson.button("longer")
     longer
@@ -171,13 +171,13 @@ def _(longer):
     return runs, steps
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(runs, steps):
     lesson.numbers(steps=steps, **{f"right_{name}": right for name, (_, right) in runs.items()})
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("block")
     return
@@ -201,20 +201,20 @@ class Residual(tc.nn.Module):
         return F.relu(self.second_norm(self.second(branch)) + self.shortcut(x))
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_shortcut = lesson.question("shortcut")
     guess_shortcut
     return (guess_shortcut,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_shortcut):
     lesson.answer("shortcut", guess_shortcut)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     channels_out = lesson.slider("channels_out", 4, 16, 4, 4)
     stride = lesson.slider("stride", 1, 2, 1)
@@ -245,13 +245,13 @@ def _(channels_out, stride):
     return (residual_report,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("bottleneck")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     width = lesson.slider("width", 64, 512, 256, 64)
     width
@@ -271,7 +271,7 @@ def _(width):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("inception")
     return
@@ -297,7 +297,7 @@ class Inception(tc.nn.Module):
         return F.relu(tc.cat(branches, dim=1))
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     three = lesson.slider("three", 32, 192, 128, 32)
     three
@@ -321,26 +321,26 @@ def _(three):
     return inception_report, inception_shape
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("reduction")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_reduction = lesson.question("reduction")
     guess_reduction
     return (guess_reduction,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_reduction):
     lesson.answer("reduction", guess_reduction)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     reduced = lesson.slider("reduced", 4, 64, 16, 4)
     reduced
@@ -359,13 +359,13 @@ def _(reduced):
     return straight, with_reduction
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(straight, with_reduction):
     lesson.numbers(straight=straight, with_reduction=with_reduction, part=with_reduction / straight)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("squeeze")
     return
@@ -387,7 +387,7 @@ class SqueezeExcite(tc.nn.Module):
         return x * scales.reshape(*scales.shape, 1, 1)  # (N, C) -> (N, C, 1, 1)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     red = lesson.slider("red", -4, 4, 2)
     blue = lesson.slider("blue", -4, 4, -2)
@@ -407,7 +407,7 @@ def _(blue, red):
     return channel_scales, excited, squeezed
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(channel_scales, excited, squeezed):
     lesson.numbers(
         mean_red=squeezed[0],
@@ -419,7 +419,7 @@ def _(channel_scales, excited, squeezed):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("two_ways")
     return
@@ -431,20 +431,20 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_detached = lesson.question("detached")
     guess_detached
     return (guess_detached,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_detached):
     lesson.answer("detached", guess_detached)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     detached = lesson.switch("detached")
     se_channels = lesson.choice("se_channels", {"64": 64, "256": 256, "512": 512}, "256")
@@ -473,13 +473,13 @@ def _(detached, se_channels):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("distillation")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     temperature = lesson.slider("temperature", 1, 10, 1)
     temperature
@@ -495,31 +495,31 @@ def _(temperature):
     return (soft,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(soft):
     lesson.numbers(soft_7=soft["7"], soft_1=soft["1"], ratio=soft["1"] / soft["0"])
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("together")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("15_autograd", "20_find_the_bug_backward")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(inception_report, inception_shape, residual_report, runs):
     _plain, _shortcuts = (gradient_sizes(30, 0.5, is_on) for is_on in (False, True))
     assert _plain[0] < 1e-6 * _plain[-1]

@@ -3,7 +3,7 @@ import marimo
 __generated_with = "0.25.2"
 app = marimo.App(app_title="21. Capstone: an operation of your own")
 
-with app.setup:
+with app.setup(hide_code=True):
     from statistics import median
     from time import perf_counter
 
@@ -16,13 +16,13 @@ with app.setup:
     lesson = Lesson("21_capstone")
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.header()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("chosen")
     return
@@ -50,20 +50,20 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("derive")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_slope = lesson.question("slope")
     guess_slope
     return (guess_slope,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_slope):
     lesson.answer("slope", guess_slope)
     return
@@ -75,7 +75,7 @@ def hard_swish_backward(grad, x):
     return grad * np.where(np.abs(x) < 3, (2 * x + 3) / 6, x >= 3)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     at = lesson.slider("at", -4, 4, -2, 0.5)
     at
@@ -94,7 +94,7 @@ def _(at):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("function")
     return
@@ -138,7 +138,7 @@ def _():
     return (refused,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("check")
     return
@@ -172,20 +172,20 @@ def _():
     return backwards, checked
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_hidden = lesson.question("hidden")
     guess_hidden
     return (guess_hidden,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_hidden):
     lesson.answer("hidden", guess_hidden)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(backwards):
     mistake = lesson.choice("mistake", {lesson.word(name): name for name in backwards}, lesson.word("no_upper"))
     width = lesson.slider("width", 1, 5, 1)
@@ -200,13 +200,13 @@ def _(checked, mistake, width):
     return (found,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(found):
     lesson.text("report", report=found)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("witnesses")
     return
@@ -241,7 +241,7 @@ def _():
     return (differences,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("trace")
     return
@@ -255,7 +255,7 @@ def _():
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("layer")
     return
@@ -269,7 +269,7 @@ class HardSwish(tc.nn.Module):
         return hard_swish(x)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     activation = lesson.choice("activation", ["hard-swish", "ReLU"], "hard-swish")
     steps = lesson.slider("steps", 10, 60, 40, 10)
@@ -307,26 +307,26 @@ def _(activation, steps):
     return accuracy, losses
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(accuracy, losses):
     lesson.numbers(last_loss=losses[-1], accuracy=accuracy)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("bench")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_kept = lesson.question("kept")
     guess_kept
     return (guess_kept,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_kept):
     lesson.answer("kept", guess_kept)
     return
@@ -353,7 +353,7 @@ def kept_bytes(output):
     return sum(arrays.values())
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     thousands = lesson.slider("thousands", 50, 1000, 200, 50)
     longer = lesson.button("longer")
@@ -389,7 +389,7 @@ def _(longer, thousands):
     return composed, own, rounds
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(composed, own, rounds):
     lesson.numbers(
         rounds=rounds,
@@ -401,7 +401,7 @@ def _(composed, own, rounds):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("second")
     return
@@ -426,20 +426,20 @@ def blur_backward(grad, shape, overwrite=False):
     return dx
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     guess_overlap = lesson.question("overlap")
     guess_overlap
     return (guess_overlap,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(guess_overlap):
     lesson.answer("overlap", guess_overlap)
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     digit = lesson.slider("digit", 0, 9, 3)
     overwrite = lesson.switch("overwrite")
@@ -461,7 +461,7 @@ def _(digit, overwrite):
     return back, blurred, picture, upstream
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(back, blurred, picture, upstream):
     lesson.numbers(
         forward_product=np.sum(blurred * upstream), backward_product=np.sum(picture * back), rows=len(blurred)
@@ -469,25 +469,25 @@ def _(back, blurred, picture, upstream):
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.text("checklist")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.mistakes()
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _():
     lesson.exercise("10_activations", "15_autograd", "21_numba_kernel")
     return
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(backwards, checked, differences, picture, refused, upstream):
     assert checked("none", 5)
     assert all(checked(name, 5).inputs[0].counts["wrong"] for name in backwards if name != "none")

@@ -39,7 +39,12 @@ def tree(name: str) -> ast.Module:
 def cells(module: ast.Module) -> list[ast.FunctionDef]:
     """In the order of the page."""
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
-    return [node for node in functions if "app.cell" in map(ast.unparse, node.decorator_list)]
+    return [node for node in functions if any(map(is_of_cell, node.decorator_list))]
+
+
+def is_of_cell(decorator: ast.expr) -> bool:
+    """Whether this is ``app.cell``, with or without options."""
+    return ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator) == "app.cell"
 
 
 def is_check(node: ast.AST) -> bool:

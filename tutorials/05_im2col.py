@@ -228,6 +228,12 @@ def _(measure):
                 lambda: F.conv2d(tc.Tensor(batch), tc.Tensor(weights)), 50 if measure.value else 3
             )
     tc.plot.bars(milliseconds, x=lesson.word("milliseconds", images=len(batch)), alt=lesson.word("bars_alt"))
+    return (batch,)
+
+
+@app.cell(hide_code=True)
+def _(batch):
+    lesson.numbers(images_measured=len(batch))
     return
 
 

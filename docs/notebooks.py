@@ -138,6 +138,8 @@ def finished(notebook: NotebookNode, name: str) -> NotebookNode:
     """The executed notebook for a reader: the title first, prose as Markdown, and where it came from."""
     cells = []
     for cell in notebook.cells:
+        # On standard error only that kernels are compiled is said.
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         for output in cell.outputs:
             if len(output.get("data", ())) > 1:
                 output.data.pop("text/plain", None)  # a picture's would be all its bytes

@@ -19,9 +19,10 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.tutorials.move import Move
+from tests.tutorials.source import ANNOUNCED
 
 HOST = "127.0.0.1"
-MINUTES = 3  # that all cells may take
+MINUTES = 10  # that all cells may take, where kernels must first be compiled
 PATIENCE = 10  # seconds to wait for what does not come, though no cell runs
 KINDS = {"marimo-slider": "slider", "marimo-dropdown": "combobox", "marimo-switch": "switch", "marimo-button": "button"}
 OURS = {"include": [[".output-area"]], "exclude": [["marimo-ui-element"], ["marimo-tex"], ["marimo-table"]]}
@@ -105,7 +106,7 @@ class Tutorial:
 
     def logged(self) -> str:
         """Warnings and errors since this was opened."""
-        return self.server.log.read_bytes()[self.log_starts :].decode()
+        return self.server.log.read_bytes()[self.log_starts :].decode().replace(ANNOUNCED, "")
 
     def wait(self) -> None:
         """Until no cell runs and each page to step through stands."""

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from tinycnn.tutorials.lesson import WORDS
 
 FOLDER = WORDS.parent
+ANNOUNCED = "tinycnn: compiling kernels for this processor, once; later runs start at once\n"
+"""On standard error, where nothing was compiled before."""
 TABLES = {  # in which table of the words a method of the lesson looks
     "text": ("text",),
     "word": ("words",),

@@ -38,7 +38,7 @@ CELLS = (
     "lesson.controls(size, stride)",
     "rows = size.value**2\nlesson.numbers(rows=rows)",
     "lesson.numbers(columns=rows + stride.value)",
-    "tc.plot.pictures({'all': np.eye(3)}, alt='a diagonal')",
+    "print('compiling', file=__import__('sys').stderr)\ntc.plot.pictures({'all': np.eye(3)}, alt='a diagonal')",
     "assert rows == 9\nnp.testing.assert_array_equal(rows, 9)",
 )
 

@@ -25,7 +25,7 @@ def run(path, folder, **environment):
 
 
 def told(done):
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stdout, done.stderr.replace(source.ANNOUNCED, "")
 
 
 def test_marimo_finds_nothing_to_complain_of():

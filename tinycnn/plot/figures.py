@@ -241,7 +241,7 @@ def _as_picture(title: str, array: Array) -> Array:
     if values.ndim == 3 and values.shape[0] == 3 and values.size:
         colours = values.transpose(1, 2, 0)  # (3, H, W) -> (H, W, 3)
         return np.clip(colours / 255 if np.issubdtype(values.dtype, np.integer) else colours, 0, 1)
-    hint = "its channels stand last: array.transpose(2, 0, 1)" if values.shape[-1:] == (3,) else "take one of them"
+    hint = "its channels stand last: array.transpose(2, 0, 1)" if values.shape[2:] == (3,) else "take one of them"
     raise ValueError(f"pictures takes arrays (H, W), (1, H, W) or (3, H, W), got {values.shape} for {title!r}: {hint}")
 
 

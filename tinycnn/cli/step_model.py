@@ -132,7 +132,7 @@ def _checkpoint_path(name: str) -> Path:
         return bundled
     if name in ARCHITECTURES:
         raise ValueError(
-            f"no weights of {name} come with tinycnn, only those of {', '.join(FILES)}: train it, tinycnn train {name} "
+            f"no weights of {name} come with tinycnn, only those of {' and '.join(FILES)}: train it, tinycnn train {name} "
             f"--out runs/{name}, then step through it with --model runs/{name}"
         )
     if not Path(name).exists():

@@ -253,9 +253,9 @@ def test_the_command_writes_the_pages_and_tells_what_came_of_it(tmp_path, monkey
     [
         (
             {"model": "vgg16"},
-            "no weights of vgg16 come with tinycnn, only those of lenet5: train it, tinycnn ",
+            "no weights of vgg16 come with tinycnn, only those of lenet5 and vgg-small: train it, tinycnn ",
         ),
-        ({"model": "lenet6"}, "there is no trained model 'lenet6': name lenet5, a run's folder, or a "),
+        ({"model": "lenet6"}, "there is no trained model 'lenet6': name lenet5 or vgg-small, a run's folder, or a "),
         ({"image": "gone.png"}, "there is no file gone.png, expected the path of an image"),
         ({"image": "text.png"}, "text.png is no image"),
         ({"image": None}, "--model lenet5 needs an image: add --image FILE, such as a photo of a digit"),

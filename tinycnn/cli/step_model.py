@@ -132,8 +132,8 @@ def _checkpoint_path(name: str) -> Path:
         return bundled
     if name in ARCHITECTURES:
         raise ValueError(
-            f"no weights of {name} come with tinycnn, only those of {' and '.join(FILES)}: train it, tinycnn train {name} "
-            f"--out runs/{name}, then step through it with --model runs/{name}"
+            f"no weights of {name} come with tinycnn, only those of {' and '.join(FILES)}: train it, "
+            f"tinycnn train {name} --out runs/{name}, then step through it with --model runs/{name}"
         )
     if not Path(name).exists():
         raise ValueError(

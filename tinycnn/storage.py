@@ -56,6 +56,15 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
     flush_to_disk(path.parent)
 
 
+def unused_name(path: Path) -> Path:
+    """A name for an old copy of ``path`` that no file has yet: .old, .old2, …."""
+    number, kept = 1, path.with_name(f"{path.name}.old")
+    while kept.exists():
+        number += 1
+        kept = path.with_name(f"{path.name}.old{number}")
+    return kept
+
+
 def flush_to_disk(path: Path) -> None:
     """Wait until a file, or a folder's list of names, would survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

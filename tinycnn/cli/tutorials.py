@@ -15,7 +15,7 @@ from tinycnn.cli.learn.place import program
 from tinycnn.cli.options import Place, Whole
 from tinycnn.cli.status import DONE
 from tinycnn.optional import require
-from tinycnn.storage import replace
+from tinycnn.storage import replace, unused_name
 from tinycnn.wording import table
 
 RUN_AT_ONCE = "_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE"
@@ -116,19 +116,13 @@ def _copy(original: Path, folder: Path, fresh: bool) -> Path:
         if not fresh:
             print(f"{copy} is opened as you left it; --fresh starts from the original and keeps yours beside it")
             return copy
-        kept = _unused(copy)
+        kept = unused_name(copy)
         shutil.copyfile(copy, kept)
         print(f"your copy is kept as {kept}")
     folder.mkdir(parents=True, exist_ok=True)
     replace(copy, lambda temporary: temporary.write_bytes(content))
     print(f"{copy} is a copy for you to change")
     return copy
-
-
-def _unused(path: Path) -> Path:
-    """A name for an old copy that no file has yet: .old, .old2, …."""
-    names = (path.with_name(f"{path.name}.old{number if number > 1 else ''}") for number in range(1, sys.maxsize))
-    return next(name for name in names if not name.exists())
 
 
 def _free_port() -> int:

@@ -13,7 +13,7 @@ from tinycnn.learn.dev import absent
 from tinycnn.learn.exercise import Exercise, exercise, exercises
 from tinycnn.learn.feedback import WORDS, Verdict, judge
 from tinycnn.learn.process import Runner, answers
-from tinycnn.storage import write_text
+from tinycnn.storage import unused_name, write_text
 from tinycnn.texts import FALLBACK, LANGUAGES, Texts
 
 STATE = "tinycnn-progress.txt"
@@ -221,7 +221,7 @@ class Desk:
         path, kept = self.path(one), None
         mine = self.checksum(one)
         if mine and not self._is_stub(one, mine):
-            kept = _unused(path)
+            kept = unused_name(path)
             shutil.copyfile(path, kept)
         write_text(path, one.file(self.language))
         with self._changing():
@@ -263,7 +263,7 @@ class Desk:
             if path.exists():
                 self._load()
             if self._not_understood:
-                shutil.copyfile(path, _unused(path))
+                shutil.copyfile(path, unused_name(path))
                 self._not_understood = []
         except OSError as error:
             self._note("unsaved", file=STATE, reason=error.strerror)
@@ -283,7 +283,7 @@ class Desk:
                 self._not_understood.append(number)
         if self._not_understood not in ([], told):
             numbers = ", ".join(map(str, self._not_understood[:5])) + (" …" if len(self._not_understood) > 5 else "")
-            self._note("garbled", file=STATE, lines=numbers, kept=_unused(self.folder / STATE).name)
+            self._note("garbled", file=STATE, lines=numbers, kept=unused_name(self.folder / STATE).name)
 
     def _take(self, words: list[str]) -> bool:
         """Take what a line says; whether it says anything."""
@@ -357,15 +357,6 @@ def known_language(word: str) -> None:
 
 def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:DIGITS]
-
-
-def _unused(path: Path) -> Path:
-    """A name for the old text of a file that no file has yet: .old, .old2, …."""
-    number, kept = 1, path.with_name(f"{path.name}.old")
-    while kept.exists():
-        number += 1
-        kept = path.with_name(f"{path.name}.old{number}")
-    return kept
 
 
 def _unchecked(fault: str, message: str) -> Verdict:

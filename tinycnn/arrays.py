@@ -1,5 +1,6 @@
 """What counts as an array: NumPy's, or CuPy's where it is installed. CuPy is imported where an array is moved to it."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -165,6 +166,18 @@ def owner(array: Array) -> Array:
     while base is not None and is_array(base):  # NumPy's base may also be a buffer that is no array, such as bytes
         array, base = base, base.base
     return array
+
+
+class Recycled(np.ndarray):
+    """Memory that a workspace lends again once nothing but the workspace refers to it."""
+
+
+def is_sole(array: Array) -> bool:
+    """Whether no other array shows the same numbers: it has memory of its own, or recycled memory for itself alone."""
+    memory = array.base
+    if type(memory) is Recycled and array.flags.c_contiguous:
+        return sys.getrefcount(memory) <= 4  # the workspace, the array's base, ``memory`` and this call's argument
+    return bool(array.flags.owndata)
 
 
 def _made_of(value: Any) -> Array:

@@ -17,6 +17,7 @@ Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source. Th
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ __all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refu
 # is as fast, the double is slower by 1 to 7 %, and so are other LEAST and MOST, by up to 10 %.
 FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
 LEAST, MOST = 64, 256  # tiles of a block
+STAGGER = 32  # numbers between lines that would else lie a multiple of 4 KiB apart, for which a cache has few places
 
 
 class Layout(NamedTuple):
@@ -169,20 +171,29 @@ def _correlate(
     panels, panel_rows = (layout.c_panels, layout.c_rows) if backward else (layout.k_panels, layout.k_rows)
     with team(layout.tiles * layout.m**2 * layout.r**2 * layout.K * layout.C * layout.groups, 1 << 30) as threads:
         block = _block(layout, depth + outer, -(-layout.tiles // threads), width)
-        images = -(-block // (layout.T * layout.U))  # of one range of tiles, where a thread must own whole images
-        step = images * layout.T * layout.U if backward else block
-        bounds = np.minimum(np.arange(0, layout.tiles + step, step), layout.tiles)
-        pieces = (len(bounds) - 1) * layout.groups
-        chunks = min(panels, -(-threads // pieces))
+        bounds = _ranges(layout, threads, backward, width // VECTORS)
+        chunks = min(panels, -(-threads // ((len(bounds) - 1) * layout.groups)))
         record = np.array([layout], LAYOUT)
-        factors = empty((points, layout.groups, panels, depth * panel_rows), dtype)
+        factors = empty((points, layout.groups, panels, depth * panel_rows + STAGGER), dtype)
         pack(contiguous(weight), record, backward, factors)
         correlate(
             source, factors, bias, relu, record, bounds, chunks, backward,
-            empty((threads, points, block // width, depth * width), dtype),
+            empty((threads, points, block // width, depth * width + STAGGER), dtype),
             empty((threads, points, -(-panels // chunks) * panel_rows, block), dtype),
             target,
         )  # fmt: skip
+
+
+def _ranges(layout: Layout, threads: int, backward: bool, lanes: int) -> Array:
+    """Cut all tiles into as many equal ranges as threads share a group: of whole images for backward, else of vectors.
+
+    Returns the first tile of each range, and of the one after the last.
+    """
+    parts = threads // math.gcd(threads, layout.groups)
+    unit = layout.T * layout.U if backward else lanes
+    units = -(-layout.tiles // unit)
+    parts = max(1, min(parts, units))
+    return np.minimum(np.arange(parts + 1) * units // parts * unit, layout.tiles)
 
 
 def _block(layout: Layout, channels: int, most: int, width: int) -> int:

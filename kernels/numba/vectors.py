@@ -20,6 +20,8 @@ from numba.extending import intrinsic
 from tinycnn.kernels.numba.compile import inlined
 from tinycnn.kernels.numba.tile import VECTOR_BYTES
 
+CACHE_LINE = 64  # bytes
+
 
 @inlined
 def lanes_of(array: Any) -> int:
@@ -122,6 +124,30 @@ def copy_vector(context, source, start, out, out_start):
         out = _pointer(context, builder, signature.args[2], out, out_start)
         here, there = (builder.bitcast(place, vector.as_pointer()) for place in (source, out))
         builder.store(builder.load(here, align=size), there, align=size)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic(prefer_literal=True)
+def prefetch(context, array, start, count, to_write):
+    """Ask for so many numbers of a flat array to be brought into the nearest cache; nothing happens beyond its ends."""
+    if not isinstance(to_write, types.Literal):
+        return None
+    signature = types.void(array, types.intp, types.intp, to_write)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, start, count, _ = arguments
+        kind, byte, word = signature.args[0], ir.IntType(8).as_pointer(), ir.IntType(32)
+        line = CACHE_LINE * 8 // kind.dtype.bitwidth
+        ask = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0i8"
+        )
+        base = context.make_array(kind)(context, builder, array).data
+        flags = word(int(signature.args[3].literal_value)), word(3), word(1)  # for writing or not, nearest, data
+        stop = builder.add(start, count)
+        with cgutils.for_range_slice(builder, start, stop, start.type(line)) as (index, _):
+            builder.call(ask, [builder.bitcast(builder.gep(base, [index]), byte), *flags])
         return context.get_dummy_value()
 
     return signature, emit

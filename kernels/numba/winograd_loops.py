@@ -21,7 +21,7 @@ from tinycnn.kernels.numba.transform import (
     weight_factors,
     weight_gradient,
 )
-from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, turn_rows, weave
+from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, prefetch, turn_rows, weave
 
 RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rounding is measured
 
@@ -45,7 +45,7 @@ def pack_panel(weight, layouts, backward, factors, index):
             for cell in range(size):
                 cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
         weight_factors(p.tiling, cells, 0, p.r * width, width, between, made, 0, width)
-        goal = (index * depth + summed) * rows
+        goal = index * factors.shape[3] + summed * rows
         for point in range(p.a * p.a):
             copy_row(made, point * width, flat_factors, point * line + goal, rows, least)
 
@@ -110,6 +110,7 @@ def gather(source, channel, runs, found, size, top, left, ends, p, cells, pitch)
                     clear(cells, goal + j * pitch, goal + j * pitch + length)
                 continue
             start = ((n * channels + channel) * H + h) * W + column
+            prefetch(flat, start + H * W, length * p.m + size, False)
             if begin < end and start >= 0 and start + reach <= len(flat):
                 deal_run(p.m, size, flat, start, cells, goal, pitch)
                 gather_slowly(flat, start, 0, begin, size, column, first_column, end_column, p, cells, goal, pitch)
@@ -191,7 +192,7 @@ def correlate_share(
 @inlined
 def multiply_points(factors, block, group, own, count, depth, rows, row, products):
     """At each point, the product of the weight's panels and the block's."""
-    width, pitch = block.shape[2] // depth, products.shape[2]
+    width, pitch = tile_width(products), products.shape[2]
     flat, flat_factors, flat_block = products.reshape(-1), factors.reshape(-1), block.reshape(-1)
     clear(flat, 0, len(flat))
     for point in range(len(block)):
@@ -221,6 +222,7 @@ def write_tiles(products, made, k, t, runs, found, p, bias, relu, between, cells
         for i in range(min(p.m, p.end_p - top)):
             weave_run(p.m, p.m, cells, i * p.m * width + lane, width, woven, bias)
             goal = ((n * K + k) * P + top + i) * Q + left
+            prefetch(flat, goal + P * Q, length * p.m, True)
             copy_row(woven, 0, flat, goal, min(length * p.m, p.end_q - left), least)
 
 
@@ -237,6 +239,7 @@ def add_tiles(products, made, c, t, runs, found, p, between, cells, woven, dx):
         top = runs[run, 2] - p.top
         for i in range(max(0, -top), min(p.a, p.rows - top)):
             plane = ((n * C + c) * H + top + i) * W
+            prefetch(flat, plane + H * W + runs[run, 3] - p.left, length * p.m + p.a, True)
             # By so many columns that no two tiles overlap; the last first, so that wherever a run begins, which depends
             # on the number of threads, a cell that several tiles meet is added to in the order of the tiles.
             for j in range((p.a - 1) // p.m * p.m, -1, -p.m):

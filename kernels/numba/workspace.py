@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import Array
+from tinycnn.arrays import Array, Recycled
 
 SMALLEST = 1 << 15  # bytes; below, the allocator of NumPy keeps memory itself
 PATIENCE = 2048  # requests after which a buffer that nobody asked for again is given back; a VGG step makes hundreds
@@ -27,7 +27,7 @@ class _Buffer:
     __slots__ = ("last", "memory", "start")
 
     def __init__(self, size: int):
-        self.memory = np.empty(size + ALIGNMENT, np.uint8)
+        self.memory = Recycled(size + ALIGNMENT, np.uint8)
         self.start = -self.memory.ctypes.data % ALIGNMENT
         self.last = 0
 

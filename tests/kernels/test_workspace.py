@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("numba")
 
+import tinycnn as tc
+from tinycnn.arrays import Recycled, is_sole
 from tinycnn.kernels.numba import workspace
 from tinycnn.kernels.numba.workspace import ALIGNMENT, SMALLEST, Workspace
 
@@ -44,6 +46,26 @@ HOLDERS = {
     "torch": through_torch,
     "part of torch's": lambda a: through_torch(a)[1, 3:],
 }
+
+
+def test_an_array_is_kept_without_a_copy_only_when_no_other_shows_its_numbers():
+    memory = Workspace()
+    array = memory.empty(LARGE, np.float32)
+    assert is_sole(array)
+    view = array[0]
+    assert not is_sole(array) and not is_sole(view)
+    del array
+    assert is_sole(view)
+    assert not is_sole(view.T), "what is kept lies in memory as its shape says"
+    memory.release()
+    assert is_sole(view)
+
+
+def test_a_large_gradient_is_kept_where_its_kernel_wrote_it():
+    layer, x = tc.nn.Linear(256, 256), tc.Tensor(np.ones((2, 256), np.float32))
+    with tc.use_backend("numba"):
+        layer(x).sum().backward()
+    assert type(layer.weight.grad.base) is Recycled
 
 
 @pytest.mark.parametrize("holder", HOLDERS)

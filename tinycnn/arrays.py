@@ -1,6 +1,5 @@
 """What counts as an array: NumPy's, or CuPy's where it is installed. CuPy is imported where an array is moved to it."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -172,12 +171,9 @@ class Recycled(np.ndarray):
     """Memory that a workspace lends again once nothing but the workspace refers to it."""
 
 
-def is_sole(array: Array) -> bool:
-    """Whether no other array shows the same numbers: it has memory of its own, or recycled memory for itself alone."""
-    memory = array.base
-    if type(memory) is Recycled and array.flags.c_contiguous:
-        return sys.getrefcount(memory) <= 4  # the workspace, the array's base, ``memory`` and this call's argument
-    return bool(array.flags.owndata)
+def owns_memory(array: Array) -> bool:
+    """Whether an array is no view of another one: its memory is its own, or was lent to it by a workspace."""
+    return type(array.base) is Recycled or bool(array.flags.owndata)
 
 
 def _made_of(value: Any) -> Array:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinycnn.arrays import Array, beside, is_array, is_sole, on_gpu, owner
+from tinycnn.arrays import Array, beside, is_array, on_gpu, owner, owns_memory
 from tinycnn.backend import Kernels, kernels_for
 from tinycnn.hooks import watched
 
@@ -206,10 +206,10 @@ def _consumers(root: Tensor) -> Counter[Function]:
 
 
 def _store(gradients: dict[Tensor, Array]) -> None:
-    """Add each gradient to its Tensor's, copying one that other arrays, or another Tensor's, would share."""
+    """Add each gradient to its Tensor's, copying one that is a view or that two Tensors would share."""
     taken: set[int] = set()
     for tensor, gradient in gradients.items():
-        if id(gradient) in taken or not is_sole(gradient):
+        if id(gradient) in taken or not owns_memory(gradient):
             gradient = gradient.copy()
         taken.add(id(gradient))
         tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient

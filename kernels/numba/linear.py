@@ -1,15 +1,17 @@
-"""Products of matrices for the fully connected layer: BLAS on one thread, called by as many threads as there are.
+"""Products of matrices for the fully connected layer: loops of our own where the weight is large, else BLAS.
 
-BLAS multiplies matrices of any size near the processor's peak; its threads are what does not fit here. After each call
-they wait for the next one, awake for a while, on the cores that Numba's threads need, and Numba's likewise. So BLAS is
-held at one thread (`tinycnn.threads`), and large products are cut along the longer side of the weight, a share for each
-thread. Results go to recycled memory.
+Large products are those of `linear_loops`, shared among threads along the longer side of the weight. Small ones, and
+those with so few rows that BLAS reads the weight as fast as memory gives it, are left to BLAS on one thread, called by
+as many threads as there are: its own threads do not fit here. After each call they wait for the next one, awake for a
+while, on the cores that Numba's threads need, and Numba's likewise. So BLAS is held at one thread (`tinycnn.threads`).
+Results go to recycled memory.
 
 Plain twin: `tinycnn.kernels.numpy.linear`.
 """
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -17,10 +19,14 @@ from itertools import pairwise
 import numpy as np
 
 from tinycnn.arrays import Array
-from tinycnn.kernels.numba.threads import limit
-from tinycnn.kernels.numba.workspace import empty
+from tinycnn.kernels.numba import linear_loops
+from tinycnn.kernels.numba.threads import limit, team
+from tinycnn.kernels.numba.tile import VECTOR_BYTES
+from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
 
-SHARE = 1 << 22  # multiply-adds of a share: 0.1 ms at 80 GFLOP/s; not tuned
+SHARE = 1 << 22  # multiply-adds of a thread's share: 0.1 ms at 80 GFLOP/s; not tuned
+FEW = 3  # rows of a batch, up to which BLAS reads the weight as fast as memory gives it
+LARGE = 1 << 24  # bytes of a weight's gradient that are written past the caches; half of them are slower by a tenth
 
 
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> Array:
@@ -33,16 +39,45 @@ def linear_forward(x: Array, weight: Array, bias: Array | None) -> Array:
 
 def linear_backward_input(grad: Array, weight: Array) -> Array:
     """dX = dY · W: (…, out), (out, in) -> (…, in)."""
-    return _multiply(grad, weight, (*grad.shape[:-1], weight.shape[1]))
+    shape = (*grad.shape[:-1], weight.shape[1])
+    rows, columns = math.prod(grad.shape[:-1]), _whole_vectors(weight)
+    if rows <= FEW or not _is_large(rows, weight.shape):
+        return _multiply(grad, weight, shape)
+    grad, dx = contiguous(grad).reshape(rows, -1), zeros((rows, shape[-1]), grad.dtype)
+    with team(rows * weight.size, columns * weight.itemsize // VECTOR_BYTES) as threads:
+        linear_loops.multiply(grad, contiguous(weight), columns, dx, threads)
+    if columns < shape[-1]:
+        _product(grad, weight[:, columns:], dx[:, columns:])
+    return dx.reshape(shape)
 
 
 def linear_backward_weight(grad: Array, x: Array) -> Array:
     """dW = dYᵀ · X: (rows, out), (rows, in) -> (out, in)."""
-    return _multiply(grad.T, x, (grad.shape[1], x.shape[1]))
+    shape, columns = (grad.shape[1], x.shape[1]), _whole_vectors(x)
+    if not _is_large(len(x), shape):
+        return _multiply(grad.T, x, shape)
+    dw = empty(shape, x.dtype)
+    past_caches = columns == shape[1] and dw.nbytes >= LARGE
+    with team(len(x) * dw.size, shape[0]) as threads:
+        linear_loops.outer(contiguous(grad), contiguous(x), columns, past_caches, dw, threads)
+    if columns < shape[1]:
+        _product(grad.T, x[:, columns:], dw[:, columns:])
+    return dw
+
+
+def _is_large(rows: int, shape: tuple[int, ...]) -> bool:
+    """Whether a product with a weight of this shape is worth loops of our own."""
+    return rows * math.prod(shape) >= 2 * SHARE
+
+
+def _whole_vectors(matrix: Array) -> int:
+    """How many of the columns are whole vectors."""
+    lanes = VECTOR_BYTES // matrix.itemsize
+    return matrix.shape[1] // lanes * lanes
 
 
 def _multiply(a: Array, b: Array, shape: tuple[int, ...]) -> Array:
-    """A · B: (…, L), (L, N) -> (…, N)."""
+    """A · B, by BLAS: (…, L), (L, N) -> (…, N)."""
     out = empty(shape, a.dtype)
     threads = min(limit(), a.size * b.shape[1] // SHARE)
     if threads < 2:

@@ -129,6 +129,28 @@ def copy_vector(context, source, start, out, out_start):
     return signature, emit
 
 
+@intrinsic
+def stream_row(context, source, start, out, out_start, count):
+    """Copy whole vectors past the caches, for numbers that nobody reads soon; where they go starts at a cache line."""
+    signature = types.void(source, types.intp, out, types.intp, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, start, out, out_start, count = arguments
+        size = signature.args[0].dtype.bitwidth // 8
+        lanes = VECTOR_BYTES // size
+        vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), lanes)
+        source = _pointer(context, builder, signature.args[0], source, start)
+        out = _pointer(context, builder, signature.args[2], out, out_start)
+        past_caches = builder.module.add_metadata([ir.IntType(32)(1)])
+        with cgutils.for_range_slice(builder, count.type(0), count, count.type(lanes)) as (index, _):
+            here, there = (builder.bitcast(builder.gep(p, [index]), vector.as_pointer()) for p in (source, out))
+            stored = builder.store(builder.load(here, align=size), there, align=VECTOR_BYTES)
+            stored.set_metadata("nontemporal", past_caches)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 @intrinsic(prefer_literal=True)
 def prefetch(context, array, start, count, to_write):
     """Ask for so many numbers of a flat array to be brought into the nearest cache; nothing happens beyond its ends."""

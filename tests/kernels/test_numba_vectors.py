@@ -6,9 +6,19 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.cases import normal
-from tests.kernels.tile_calls import deal_of, run_add_row, run_copy, run_copy_row, run_turn, weave_of
+from tests.kernels.tile_calls import (
+    deal_of,
+    run_add_row,
+    run_copy,
+    run_copy_row,
+    run_prefetch,
+    run_stream_row,
+    run_turn,
+    weave_of,
+)
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import vectors
+from tinycnn.kernels.numba.workspace import empty
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 STARTS = pytest.mark.parametrize(("start", "out_start"), [(0, 0), (1, 3), (7, 5)])
@@ -70,6 +80,27 @@ def test_a_vector_is_copied_and_nothing_beside_it(start, out_start, dtype):
     vectors.copy_vector_plainly(source, start, twin, out_start)
     np.testing.assert_array_equal(out, expected)
     np.testing.assert_array_equal(twin, expected)
+
+
+@EVERY_DTYPE
+def test_a_row_is_streamed_and_nothing_beside_it(dtype):
+    lanes = vectors.lanes_of(np.empty(0, dtype))
+    for count in range(0, 4 * lanes, lanes):
+        source, out = normal(1, 3 + count, dtype=dtype), empty((1 << 14,), dtype)  # at a whole cache line
+        out[:] = 7
+        expected = out.copy()
+        expected[2 * lanes : 2 * lanes + count] = source[3:]
+        run_stream_row(source, 3, out, 2 * lanes, count)
+        np.testing.assert_array_equal(out, expected)
+
+
+@EVERY_DTYPE
+def test_to_ask_for_numbers_changes_none_wherever_they_are(dtype):
+    array = normal(1, 100, dtype=dtype)
+    before = array.copy()
+    for start, count in (0, 100), (-(1 << 40), 50), (1 << 40, 50), (90, 1000), (5, 0), (5, -3):
+        run_prefetch(array, start, count)
+    np.testing.assert_array_equal(array, before)
 
 
 @EVERY_DTYPE

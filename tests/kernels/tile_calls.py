@@ -4,7 +4,7 @@ from numba import njit
 
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import multiply_lines
-from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, turn, weave
+from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, prefetch, stream_row, turn, weave
 
 
 @njit
@@ -25,6 +25,17 @@ def run_copy_row(source, start, out, out_start, count, least):
 @njit
 def run_add_row(source, start, out, out_start, count):
     add_row(source, start, out, out_start, count)
+
+
+@njit
+def run_stream_row(source, start, out, out_start, count):
+    stream_row(source, start, out, out_start, count)
+
+
+@njit
+def run_prefetch(array, start, count):
+    prefetch(array, start, count, False)
+    prefetch(array, start, count, True)
 
 
 @njit

@@ -1,10 +1,9 @@
 """Products of matrices for the fully connected layer: loops of our own where the weight is large, else BLAS.
 
-Large products are those of `linear_loops`, shared among threads along the longer side of the weight. Small ones, and
-those with so few rows that BLAS reads the weight as fast as memory gives it, are left to BLAS on one thread, called by
-as many threads as there are: its own threads do not fit here. After each call they wait for the next one, awake for a
-while, on the cores that Numba's threads need, and Numba's likewise. So BLAS is held at one thread (`tinycnn.threads`).
-Results go to recycled memory.
+Large products are those of `linear_loops`. Small ones, and those of so few images that BLAS reads the weight as fast as
+memory gives it, are left to BLAS on one thread, called by as many threads as there are: its own threads do not fit
+here. After each call they wait for the next one, awake for a while, on the cores that Numba's threads need, and Numba's
+likewise. So BLAS is held at one thread (`tinycnn.threads`). Results go to recycled memory.
 
 Plain twin: `tinycnn.kernels.numpy.linear`.
 """
@@ -20,18 +19,30 @@ import numpy as np
 
 from tinycnn.arrays import Array
 from tinycnn.kernels.numba import linear_loops
+from tinycnn.kernels.numba.lane_tile import columns_beside, cut_lanes
 from tinycnn.kernels.numba.threads import limit, team
 from tinycnn.kernels.numba.tile import VECTOR_BYTES
 from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
 
 SHARE = 1 << 22  # multiply-adds of a thread's share: 0.1 ms at 80 GFLOP/s; not tuned
-FEW = 3  # rows of a batch, up to which BLAS reads the weight as fast as memory gives it
+FEW = 3  # images, up to which BLAS is as fast in backward_input; forward it is for one alone
 LARGE = 1 << 24  # bytes of a weight's gradient that are written past the caches; half of them are slower by a tenth
 
 
 def linear_forward(x: Array, weight: Array, bias: Array | None) -> Array:
     """Y = X · Wᵀ + b: (…, in), (out, in), (out,) -> (…, out)."""
-    y = _multiply(x, weight.T, (*x.shape[:-1], weight.shape[0]))
+    shape = (*x.shape[:-1], weight.shape[0])
+    rows, columns = math.prod(x.shape[:-1]), _whole_vectors(weight)
+    if rows == 1 or not _is_large(rows, weight.shape):
+        y = _multiply(x, weight.T, shape)
+    else:
+        x, y = contiguous(x).reshape(rows, -1), zeros((rows, shape[-1]), x.dtype)
+        with team(rows * weight.size, shape[-1]) as threads:
+            _, height = cut_lanes(rows, shape[-1])
+            linear_loops.scalar_products(x, contiguous(weight), columns, (height, columns_beside(height)), y, threads)
+        if columns < x.shape[1]:
+            y += _product(x[:, columns:], weight[:, columns:].T, np.empty_like(y))
+        y = y.reshape(shape)
     if bias is not None:
         y += bias
     return y
@@ -54,6 +65,8 @@ def linear_backward_input(grad: Array, weight: Array) -> Array:
 def linear_backward_weight(grad: Array, x: Array) -> Array:
     """dW = dYᵀ · X: (rows, out), (rows, in) -> (out, in)."""
     shape, columns = (grad.shape[1], x.shape[1]), _whole_vectors(x)
+    if len(x) == 1:
+        return np.multiply(grad.T, x, out=empty(shape, x.dtype))  # a column by a row: five times as fast as BLAS
     if not _is_large(len(x), shape):
         return _multiply(grad.T, x, shape)
     dw = empty(shape, x.dtype)

@@ -1,7 +1,8 @@
 """The loops of `linear`: products in which one factor is a large weight, read or written once, in the order it lies in.
 
 A layer's weight is larger than the caches and its batch small: a product takes at least the time in which the weight
-passes between memory and processor. So no factor is packed but the small one. backward_input reads pieces of COLUMNS
+passes between memory and processor. So no factor is packed but the small one. forward takes a few rows of the weight at
+a time, along which its scalar products with all images are summed up. backward_input reads pieces of COLUMNS
 numbers of DEPTH rows of the weight at a time, while the piece of dx that they add to stays in the cache.
 backward_weight makes a piece of the weight's gradient in the nearest cache, then writes it past the caches: all of it
 would drive out what is in them, and nobody reads it soon enough to find it there.
@@ -16,14 +17,50 @@ from numba import prange
 
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import clear, share, tile_width
+from tinycnn.kernels.numba.lane_tile import multiply_lanes
 from tinycnn.kernels.numba.tile import ROWS, multiply_tile
-from tinycnn.kernels.numba.vectors import copy_row, prefetch, stream_row
+from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of, prefetch, stream_row
 
 # AlexNet's first layer, 16 images, two threads, each with 1 MiB of L2: backward_input takes 9.2 ms by BLAS, and by
 # pieces of 64 x 512, 32 x 2048, 16 x 4096 and 8 x 8192 numbers 8.2, 6.2, 5.7 and 6.6; with 64 images 17, 18, 19 and 53.
 DEPTH, COLUMNS = 32, 2048
 AHEAD = 256  # numbers along a row of the weight that are asked for before they are needed; 512 is slower by a fifth
+ALONG = 4096  # numbers of a row of the weight that forward sums in one go
 PIECE = 512  # numbers of a row of the weight's gradient
+
+
+@parallel_kernel
+def scalar_products(x, weight, columns, tile, y, threads):
+    """Add x · weightᵀ, over their first columns, to y: (N, in), (out, in) -> (N, out), by tiles of rows, columns."""
+    for thread in prange(threads):
+        _scalar_products_share(x, weight, columns, tile, y, np.int64(thread), threads)
+
+
+@inlined
+def _scalar_products_share(x, weight, columns, tile, y, thread, threads):
+    (N, inside), outside, lanes, (rows, beside) = x.shape, y.shape[1], lanes_of(x), tile
+    flat_x, flat, panels = x.reshape(-1), weight.reshape(-1), (N + rows - 1) // rows
+    steps = min(columns, ALONG) // lanes
+    packed = np.zeros(panels * steps * rows * lanes, x.dtype)
+    place, begin = np.arange(steps) * lanes, np.empty(beside, np.int64)
+    sums = np.empty(rows * beside, y.dtype)
+    own = share(outside, thread, threads)
+    for left in range(0, columns, ALONG):
+        steps = min(ALONG, columns - left) // lanes
+        for n in range(N):
+            panel, row = divmod(n, rows)
+            for step in range(steps):
+                goal = ((panel * steps + step) * rows + row) * lanes
+                copy_vector(flat_x, n * inside + left + step * lanes, packed, goal)
+        for first in range(own.start, own.stop, beside):
+            for column in range(beside):
+                begin[column] = min(first + column, own.stop - 1) * inside + left
+            for panel in range(panels):
+                sums[:] = 0
+                multiply_lanes(packed, panel * steps * rows * lanes, flat, begin, 0, place, steps, sums, 0, rows)
+                for row in range(min(rows, N - panel * rows)):
+                    for column in range(min(beside, own.stop - first)):
+                        y[panel * rows + row, first + column] += sums[row * beside + column]
 
 
 @parallel_kernel

@@ -64,8 +64,9 @@ def avg_pool(k, dtype):
 
 def lrn(k, dtype):
     results = []
-    for size, beta in ((5, 0.75), (4, 0.5), (30, 0.75)):
-        x, grad = normal(1, 2, 9, 13, 23, dtype=dtype), normal(2, 2, 9, 13, 23, dtype=dtype)  # 299 positions
+    some, many = (2, 9, 13, 23), (2, 7, 33, 65)  # of 2145 positions two blocks and a rest
+    for size, beta, shape in ((5, 0.75, some), (4, 0.5, some), (30, 0.75, some), (4, 0.75, many)):
+        x, grad = normal(1, *shape, dtype=dtype), normal(2, *shape, dtype=dtype)
         y, d = k.lrn_forward(x, size, 1.0, beta, 0.5)
         results += [y, d, k.lrn_backward(grad, x, d, size, 1.0, beta)]
     return results

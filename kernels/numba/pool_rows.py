@@ -1,15 +1,16 @@
-"""Max pooling of a row of windows by whole vectors, and its gradient: each number is read once, and nothing guessed.
+"""Pooling of a row of windows by whole vectors, and its gradient: each number is read once, and nothing guessed.
 
-The windows are 2x2 or 3x3 and lie two apart. Two vectors of a row of the image hold the first and second cells of as
-many windows as a vector has lanes: even numbers and odd ones, which a shuffle parts. The third cells are the first ones
-of the next window, so the even numbers moved on by one lane, with one more at the end. Then lane by lane a window's
-cells come in order, and one that is larger than the best so far, or NaN where that is none, replaces it and its place.
+The windows lie two apart and are 2x2, of max pooling also 3x3. Two vectors of a row of the image hold the first and
+second cells of as many windows as a vector has lanes: even numbers and odd ones, which a shuffle parts. The third cells
+are the first ones of the next window, so the even numbers moved on by one lane, with one more at the end. Then lane by
+lane a window's cells come in order, and one that is larger than the best so far, or NaN where that is none, replaces it
+and its place.
 
 Where a row is no whole number of vectors, the last vector ends where the row does, over windows done already; a row
 that is shorter than a vector is done by half vectors, and so on. No cell outside of the windows is read, none beside
 the row written.
 
-What they do is said plainly by their twins, `max_row_plainly` and `give_row_plainly`.
+What they do is said plainly by their twins, `max_row_plainly` and so on.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def max_row(context, size, x, start, pitch, y, winner, goal, count):
         def cells(row: Any, lanes: int) -> list[Any]:
             """The first cell of each window's row, the second, and the third."""
             a, b = (x.load(builder.add(row, integer(i)), lanes) for i in (0, lanes))
-            even, odd = (builder.shuffle_vector(a, b, _mask(range(s, 2 * lanes, 2))) for s in (0, 1))
+            even, odd = _dealt(builder, a, b)
             if size == 2:
                 return [even, odd]
             ends = x.load(builder.add(row, integer(lanes + 1)), lanes)  # with the last third cell
@@ -88,15 +89,68 @@ def give_row(context, grad, winner, start, dx, goal, pitch, count):
         def give(q: Any, lanes: int) -> None:
             gradient = grad.load(builder.add(start, q), lanes)
             cell = builder.zext(winner.load(builder.add(start, q), lanes), ir.VectorType(place, lanes))
-            weave = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
             for r in (0, 1):
                 won = (builder.icmp_unsigned("==", cell, cell.type([2 * r + s] * lanes)) for s in (0, 1))
                 even, odd = (builder.select(here, gradient, gradient.type(None)) for here in won)
                 row = builder.add(goal, builder.add(builder.mul(pitch, integer(r)), builder.mul(q, integer(2))))
-                dx.store(builder.shuffle_vector(even, odd, _mask(weave[:lanes])), row)
-                dx.store(builder.shuffle_vector(even, odd, _mask(weave[lanes:])), builder.add(row, integer(lanes)))
+                for i, cells in enumerate(_woven(builder, even, odd)):
+                    dx.store(cells, builder.add(row, integer(i * lanes)))
 
         _whole_row(builder, count, VECTOR_BYTES // grad.size, give)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def mean_row(context, x, start, pitch, y, goal, count):
+    """The mean of each of ``count`` 2x2 windows two apart: cells are added to those below, then to their neighbours.
+
+    The first window begins at ``x[start]``, and rows of x are ``pitch`` apart; results go to ``y[goal]`` on.
+    """
+    signature = types.void(x, types.intp, types.intp, y, types.intp, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, start, pitch, _, goal, count = arguments
+        x, y = (_Flat(context, builder, signature.args[i], arguments[i]) for i in (0, 3))
+        integer = count.type
+
+        def mean(q: Any, lanes: int) -> None:
+            row = builder.add(start, builder.mul(q, integer(2)))
+            places = row, builder.add(row, integer(lanes))
+            sums = [builder.fadd(x.load(i, lanes), x.load(builder.add(i, pitch), lanes)) for i in places]
+            total = builder.fadd(*_dealt(builder, *sums))
+            y.store(builder.fmul(total, total.type([0.25] * lanes)), builder.add(goal, q))
+
+        _whole_row(builder, count, VECTOR_BYTES // x.size, mean)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+@intrinsic
+def spread_row(context, grad, start, dx, goal, pitch, count):
+    """A quarter of each of ``count`` gradients, from ``start`` on, to the four cells of its 2x2 window.
+
+    The first window begins at ``dx[goal]``, and rows of dx are ``pitch`` apart.
+    """
+    signature = types.void(grad, types.intp, dx, types.intp, types.intp, types.intp)
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, start, _, goal, pitch, count = arguments
+        grad, dx = (_Flat(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        integer = count.type
+
+        def spread(q: Any, lanes: int) -> None:
+            gradient = grad.load(builder.add(start, q), lanes)
+            part = builder.fmul(gradient, gradient.type([0.25] * lanes))
+            row = builder.add(goal, builder.mul(q, integer(2)))
+            for i, cells in enumerate(_woven(builder, part, part)):
+                place = builder.add(row, integer(i * lanes))
+                dx.store(cells, place)
+                dx.store(cells, builder.add(place, pitch))
+
+        _whole_row(builder, count, VECTOR_BYTES // grad.size, spread)
         return context.get_dummy_value()
 
     return signature, emit
@@ -138,6 +192,18 @@ def _whole_row(builder: Any, count: Any, lanes: int, emit: Callable[[Any, int], 
     builder.position_at_end(after)
 
 
+def _dealt(builder: Any, a: Any, b: Any) -> list[Any]:
+    """The even numbers of two vectors side by side, and the odd ones."""
+    return [builder.shuffle_vector(a, b, _mask(range(s, 2 * a.type.count, 2))) for s in (0, 1)]
+
+
+def _woven(builder: Any, even: Any, odd: Any) -> list[Any]:
+    """The opposite of `_dealt`: two vectors side by side."""
+    lanes = even.type.count
+    numbers = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
+    return [builder.shuffle_vector(even, odd, _mask(half)) for half in (numbers[:lanes], numbers[lanes:])]
+
+
 def _mask(lanes: Iterable[int]) -> Any:
     indices = list(lanes)
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
@@ -157,3 +223,17 @@ def give_row_plainly(grad: Any, winner: Any, start: int, dx: Any, goal: int, pit
         for r, s in np.ndindex(2, 2):
             won = winner[start + q] == 2 * r + s
             dx[goal + r * pitch + 2 * q + s] = grad[start + q] if won else 0
+
+
+def mean_row_plainly(x: Any, start: int, pitch: int, y: Any, goal: int, count: int) -> None:
+    """What `mean_row` does."""
+    for q in range(count):
+        columns = [x[start + 2 * q + s] + x[start + pitch + 2 * q + s] for s in (0, 1)]
+        y[goal + q] = y.dtype.type(0.25) * (columns[0] + columns[1])
+
+
+def spread_row_plainly(grad: Any, start: int, dx: Any, goal: int, pitch: int, count: int) -> None:
+    """What `spread_row` does."""
+    for q in range(count):
+        for r, s in np.ndindex(2, 2):
+            dx[goal + r * pitch + 2 * q + s] = grad.dtype.type(0.25) * grad[start + q]

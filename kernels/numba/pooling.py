@@ -1,13 +1,11 @@
 """Pooling plane by plane, output by output: a window is read at once, from rows that are in the nearest cache.
 
-The usual windows of max pooling, 2x2 and 3x3 two apart, are taken a row at a time by `pool_rows`, in vectors. All other
-windows, and those that hang over an edge, are scanned one by one, from the last cell to the first, where a cell wins
-that is at least the best so far, or NaN: so the first of equals wins, the first NaN, and where all is -inf the first
-real cell, without a case for any of them. Which cell wins is a matter of luck, and a processor that guesses is wrong
-every other time: so this scan keeps where the best is, which is selected without a guess, and reads it again.
-
-The usual windows of average pooling, 2x2 and two apart, are taken in two steps, along rows and across them, each a loop
-over many neighbours that a compiler makes vectors of.
+The usual windows, 2x2 and for max pooling 3x3, two apart, are taken a row at a time by `pool_rows`, in vectors. All
+other windows of max pooling, and those that hang over an edge, are scanned one by one, from the last cell to the first,
+where a cell wins that is at least the best so far, or NaN: so the first of equals wins, the first NaN, and where all is
+-inf the first real cell, without a case for any of them. Which cell wins is a matter of luck, and a processor that
+guesses is wrong every other time: so this scan keeps where the best is, which is selected without a guess, and reads it
+again.
 
 Planes are independent, so threads share them. Windows of four two apart share no cell, and their backward passes write
 each cell once, by vectors as well. The others are one addition per winner, or per cell of a window, to a plane that is
@@ -18,6 +16,9 @@ Plain twin: `tinycnn.kernels.numpy.pooling`, which also has the poolings that ar
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 from numba import prange
 
@@ -25,7 +26,7 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import PoolGeometry
 from tinycnn.kernels.numba.chunks import bounds, chunks, share
 from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
-from tinycnn.kernels.numba.pool_rows import give_row, max_row
+from tinycnn.kernels.numba.pool_rows import give_row, max_row, mean_row, spread_row
 from tinycnn.kernels.numba.workspace import contiguous, empty
 
 POOL_WEIGHT = 4  # what pooling does with an entry of the input costs as much as this many ReLUs
@@ -56,7 +57,7 @@ def max_pool2d_backward(grad: Array, winner: Array, geometry: PoolGeometry) -> A
 def avg_pool2d_forward(x: Array, geometry: PoolGeometry, include_pad: bool) -> Array:
     """Sum of each window over its count: (N, C, H, W) -> (N, C, P, Q)."""
     y = empty((*x.shape[:2], geometry.P, geometry.Q), x.dtype)
-    planes, divisors = _planes(x), geometry.count(include_pad).astype(x.dtype)
+    planes, divisors = _planes(x), _divisors(geometry, include_pad, x.dtype)
     share(_avg, _avg_chunks, _count(planes), planes, _numbers(geometry), divisors, _planes(y))
     return y
 
@@ -64,7 +65,7 @@ def avg_pool2d_forward(x: Array, geometry: PoolGeometry, include_pad: bool) -> A
 def avg_pool2d_backward(grad: Array, geometry: PoolGeometry, include_pad: bool) -> Array:
     """Spread each window's gradient evenly over its cells: (N, C, P, Q) -> (N, C, H, W)."""
     dx = empty((*grad.shape[:2], geometry.H, geometry.W), grad.dtype)
-    planes, divisors = _planes(dx), geometry.count(include_pad).astype(grad.dtype)
+    planes, divisors = _planes(dx), _divisors(geometry, include_pad, grad.dtype)
     share(_avg_back, _avg_back_chunks, _count(planes), _planes(grad), _numbers(geometry), divisors, planes)
     return dx
 
@@ -72,6 +73,12 @@ def avg_pool2d_backward(grad: Array, geometry: PoolGeometry, include_pad: bool) 
 def _planes(x: Array) -> Array:
     """(N, C, H, W) -> (N·C, H, W)."""
     return contiguous(x).reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+@lru_cache(maxsize=1024)
+def _divisors(geometry: PoolGeometry, include_pad: bool, dtype: np.dtype[Any]) -> Array:
+    """How many cells of each window count."""
+    return geometry.count(include_pad).astype(dtype)
 
 
 def _count(planes: Array) -> int:
@@ -213,17 +220,12 @@ def _avg(x, numbers, divisors, y):
 
 @inlined
 def _halve(x, y):
-    """The mean of each four cells: rows are added in pairs, then their neighbours, all of a plane in one go."""
+    """The mean of each four cells that lie two apart."""
     (planes, H, W), (_, P, Q) = x.shape, y.shape
-    flat_x, flat_y, quarter = x.reshape(-1), y.reshape(-1), x.dtype.type(0.25)
-    sums = np.empty(P * 2 * Q, x.dtype)
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
     for n in range(planes):
         for p in range(P):
-            row = (n * H + 2 * p) * W
-            for w in range(2 * Q):
-                sums[np.uintp(p * 2 * Q + w)] = flat_x[np.uintp(row + w)] + flat_x[np.uintp(row + W + w)]
-        for i in range(P * Q):
-            flat_y[np.uintp(n * P * Q + i)] = quarter * (sums[np.uintp(2 * i)] + sums[np.uintp(2 * i + 1)])
+            mean_row(flat_x, (n * H + 2 * p) * W, W, flat_y, (n * P + p) * Q, Q)
 
 
 @parallel_kernel
@@ -257,19 +259,11 @@ def _avg_back(grad, numbers, divisors, dx):
 
 @inlined
 def _double(grad, dx):
-    """A quarter of each gradient to four cells: to neighbours, all of a plane in one go, then each row twice."""
+    """A quarter of each gradient to its four cells."""
     planes, P, Q = grad.shape
-    flat_grad, flat_dx, quarter = grad.reshape(-1), dx.reshape(-1), grad.dtype.type(0.25)
-    parts = np.empty(P * 2 * Q, grad.dtype)
-    for n in range(planes):
-        for i in range(P * Q):
-            part = quarter * flat_grad[np.uintp(n * P * Q + i)]
-            parts[np.uintp(2 * i)] = part
-            parts[np.uintp(2 * i + 1)] = part
-        for h in range(2 * P):
-            row, start = (n * 2 * P + h) * 2 * Q, h // 2 * 2 * Q
-            for w in range(2 * Q):
-                flat_dx[np.uintp(row + w)] = parts[np.uintp(start + w)]
+    flat_grad, flat_dx = grad.reshape(-1), dx.reshape(-1)
+    for row in range(planes * P):
+        spread_row(flat_grad, row * Q, flat_dx, 2 * row * 2 * Q, 2 * Q, Q)
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""Run convolution and max pooling with each array beside a page that may not be touched: who does is killed.
+"""Run convolution and pooling with each array beside a page that may not be touched: who does is killed.
 
 Run in a process of its own: ``python -m tests.kernels.fence_driver``. The vector instructions check no bounds, and
 where they reach beyond an array nothing shows as a rule.
@@ -14,7 +14,7 @@ import numpy as np
 from tests.kernels.extremes import EXTREMES
 from tests.kernels.fences import Fenced, memory_from
 from tests.kernels.truth import DTYPES, Drawn, all_passes
-from tinycnn.geometry import pool_geometry
+from tinycnn.geometry import PoolGeometry, pool_geometry
 from tinycnn.kernels import numpy as NUMPY
 from tinycnn.kernels.numba import conv_direct, conv_im2col, conv_winograd, pooling, threads
 from tinycnn.kernels.numpy.winograd_transform import refusal
@@ -51,23 +51,29 @@ def main(argument: str) -> None:
 
 
 def pools() -> None:
-    """Max pooling forward and back, of rows of many lengths, with cells left over at their ends and without."""
+    """Pooling forward and back, of rows of many lengths, with cells left over at their ends and without."""
     for size, left_over, dtype in product((2, 3), (0, 1), DTYPES):
         for Q in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50):
             x = np.random.default_rng(Q).integers(-9, 9, (2, 1, 5, 2 * (Q - 1) + size + left_over)).astype(dtype)
             geometry = pool_geometry("pool", x.shape, size, 2)
-            expected = NUMPY.max_pool2d_forward(x, geometry)
-            back = NUMPY.max_pool2d_backward(*expected, geometry)
+            expected = pooled(NUMPY, x, geometry)
             print(f"pool {np.dtype(dtype)} {size}x{size} {x.shape}", file=sys.stderr, flush=True)
             for at_end in (True, False):
                 fenced = Fenced(at_end)
                 with memory_from(fenced.empty):
-                    made = pooling.max_pool2d_forward(fenced.copy(x), geometry)
-                    dx = pooling.max_pool2d_backward(*made, geometry)
-                for actual, wanted in zip((*made, dx), (*expected, back), strict=True):
-                    np.testing.assert_array_equal(actual, wanted)
-                del made, dx, actual
+                    made = pooled(pooling, fenced.copy(x), geometry)
+                made = [array.copy() for array in made]
                 fenced.take_down()
+                for actual, wanted in zip(made, expected, strict=True):
+                    np.testing.assert_allclose(actual, wanted, rtol=1e-5)
+
+
+def pooled(kernels: ModuleType, x: np.ndarray, geometry: PoolGeometry) -> list[np.ndarray]:
+    """All that pooling makes of x."""
+    y, winner = kernels.max_pool2d_forward(x, geometry)
+    means = kernels.avg_pool2d_forward(x, geometry, True)
+    dx, spread = kernels.max_pool2d_backward(y, winner, geometry), kernels.avg_pool2d_backward(y, geometry, True)
+    return [y, winner, means, dx, spread]
 
 
 def overrun() -> None:

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.cases import normal
-from tests.kernels.pool_calls import MAX_ROW, run_give_row
+from tests.kernels.pool_calls import MAX_ROW, run_give_row, run_mean_row, run_spread_row
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import pool_rows
 
@@ -69,3 +69,32 @@ def test_a_row_of_gradients_is_given_to_the_winners_and_nothing_beside_them(star
         rows = dx[goal : goal + 2 * pitch].reshape(2, pitch)[:, : 2 * count]  # (2, 2 · count)
         given = rows.reshape(2, count, 2).transpose(1, 0, 2).reshape(count, 4)
         np.testing.assert_array_equal(given, np.eye(4)[winner[start:]] * grad[start:, None])
+
+
+@EVERY_DTYPE
+@STARTS
+def test_a_row_of_means_is_made_and_nothing_written_beside_it(start, goal, dtype):
+    for count in COUNTS:
+        pitch = 2 * count + 1
+        x, y = normal(1, start + pitch + 2 * count, dtype=dtype), normal(2, goal + count + 2, dtype=dtype)
+        expected = y.copy()
+        run_mean_row(x, start, pitch, y, goal, count)
+        pool_rows.mean_row_plainly(x, start, pitch, expected, goal, count)
+        np.testing.assert_array_equal(y, expected)
+        upper, lower = (x[start + r * pitch :][: 2 * count].reshape(count, 2) for r in (0, 1))
+        np.testing.assert_allclose(y[goal : goal + count], (upper + lower).sum(1) / 4, rtol=0, atol=1e-6)
+
+
+@EVERY_DTYPE
+@STARTS
+def test_a_row_of_gradients_is_spread_over_its_windows_and_nothing_beside_them(start, goal, dtype):
+    for count in COUNTS:
+        pitch = 2 * count + 3
+        grad, dx = normal(1, start + count, dtype=dtype), normal(2, goal + 2 * pitch, dtype=dtype)
+        expected, twin = dx.copy(), dx.copy()
+        run_spread_row(grad, start, dx, goal, pitch, count)
+        pool_rows.spread_row_plainly(grad, start, twin, goal, pitch, count)
+        for r in (0, 1):
+            expected[goal + r * pitch :][: 2 * count] = np.repeat(grad[start:] / 4, 2)
+        np.testing.assert_array_equal(dx, expected)
+        np.testing.assert_array_equal(twin, expected)

@@ -63,7 +63,7 @@ class Function:
     needs_input_grad: tuple[bool, ...] = ()
     kernels: Kernels
     _state = "new"  # then "called", then "freed"
-    _watched_data: Sequence[tuple[int, list[int], int]] = ()  # what backward needs, its changes, how many at forward
+    _needed: Sequence[tuple[int, list[int], int]] = ()  # what backward needs, its changes, how many at forward
 
     @property
     def multiply_adds(self) -> int:
@@ -80,9 +80,8 @@ class Function:
             raise RuntimeError(
                 f"this {_name(self)} was called before: an instance is one node of the graph; make a new one per call"
             )
-        inputs = tuple(map(as_tensor, tensors))
+        inputs, recording = tuple(map(as_tensor, tensors)), is_grad_enabled()
         arrays = tuple([tensor.data for tensor in inputs])
-        recording = is_grad_enabled()
         self.needs_input_grad = tuple([recording and tensor.requires_grad for tensor in inputs])
         self.kernels = kernels_for(arrays)
         array = watched(self, "forward", self.forward, arrays)
@@ -98,7 +97,7 @@ class Function:
         if any(self.needs_input_grad):
             kept = {id(owner(value)) for value in vars(self).values() if is_array(value)}
             numbered = enumerate((*inputs, output))
-            self._watched_data = [(i, t.changes, t.changes[0]) for i, t in numbered if id(owner(t.data)) in kept]
+            self._needed = [(i, t.changes, t.changes[0]) for i, t in numbered if id(owner(t.data)) in kept]
             self.inputs = inputs
             output.requires_grad, output.creator = True, self
         return output
@@ -110,7 +109,7 @@ class Function:
                 f"backward went through this {_name(self)} before, and what it had kept was freed: "
                 "add the losses and call backward once, or run the forward pass again"
             )
-        for index, changes, at_forward in self._watched_data:
+        for index, changes, at_forward in self._needed:
             if changes[0] != at_forward:
                 name = f"input {index}" if index < len(self.inputs) else "the output"
                 raise RuntimeError(
@@ -202,8 +201,7 @@ def _consumers(root: Tensor) -> dict[Function, int]:
             if needed and tensor.creator is not None:
                 if tensor.creator not in consumers:
                     pending.append(tensor.creator)
-                    consumers[tensor.creator] = 0
-                consumers[tensor.creator] += 1
+                consumers[tensor.creator] = consumers.get(tensor.creator, 0) + 1
     return consumers
 
 
@@ -217,18 +215,12 @@ def _store(gradients: dict[Tensor, Array]) -> None:
         tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
 
 
-class _Mode(threading.local):
-    """What each thread has of its own."""
-
-    recording = True
-
-
-_mode = _Mode()
+_mode = threading.local()
 
 
 def is_grad_enabled() -> bool:
     """Whether Functions called in this thread are recorded for a backward pass."""
-    return _mode.recording
+    return getattr(_mode, "recording", True)
 
 
 @contextmanager

@@ -345,9 +345,7 @@ def pads(name: str, value: Any) -> Pads:
 
 
 def _integer(name: str, argument: str, value: Any) -> int:
-    if type(value) is int:
-        return value  # told at a glance, as each layer asks several times a step
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
         raise TypeError(f"{name}: {argument} must be an int, got {value!r}")
     return int(value)
 

@@ -26,7 +26,7 @@ from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
 from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy import normalization as plain
 
-BLOCK = 1024  # positions: of 128, AlexNet's first LRN takes 3.5 ms in place of 2.0, as each row is fetched too late
+BLOCK = 1024  # positions: of 128, AlexNet's first LRN takes 3.5 ms in place of 2.2, as each row is fetched too late
 LRN_WEIGHT = 8  # an entry of LRN costs as much as this many ReLUs
 SUM_WEIGHT = 4  # an entry that is summed in float64, likewise
 

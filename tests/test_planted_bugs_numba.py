@@ -10,6 +10,7 @@ from tests.planted_bugs import Bug, assert_caught, rows
 
 SAME, UNITS = kernels.test_values_are_those_of_the_numpy_kernel, kernels.FAMILIES
 MEANS = kernels.test_means_of_two_by_two_are_numpys_wherever_the_first_window_begins_and_the_last_one_ends
+WINNERS = kernels.test_winners_of_two_by_two_get_their_gradient_wherever_the_first_window_begins_and_the_last_one_ends
 SINGLE, DOUBLE = np.float32, np.float64
 
 
@@ -41,11 +42,11 @@ BUGS = [
     Bug("the last maximum wins",
         "kernels.numba.pooling:max_pool2d_forward", "_planes(x)", "_planes(np.ascontiguousarray(x[..., ::-1]))",
         SAME, family(kernels.max_pool)),
-    Bug("blocks that begin at the image's edge, not at the first whole window",
-        "kernels.numba.pooling:_max", "at, goal = row + first * 2, out + first", "at, goal = row + left, out + first",
+    Bug("vectors that begin at the image's edge, not at the first whole window",
+        "kernels.numba.pooling:_max", "max_row(2, flat_x, row + first * 2, ", "max_row(2, flat_x, row + left, ",
         kernels.test_missing_and_infinite_pixels_win_as_in_numpy, ((2, 2, (0, 1, 1, 0)), SINGLE)),
-    Bug("windows left over after a block forgotten",
-        "kernels.numba.pooling:_max", "min(first + blocks * LANES, end)", "end if blocks else first",
+    Bug("the last window of a row forgotten",
+        "kernels.numba.pooling:_max", "out + first, end - first)", "out + first, end - first - 1)",
         kernels.test_rows_of_every_length_are_pooled_to_their_last_output, (17, 2)),
     Bug("the last row of the first windows forgotten",
         "kernels.numba.pooling:_max", "_clip(p * down - top, R, H)", "_clip(p * down - top, R - (p == 0) * top, H)",
@@ -54,6 +55,8 @@ BUGS = [
         "kernels.numba.pooling:_max_back", "+= grad[n, p, q]", "= grad[n, p, q]", SAME, family(kernels.max_pool)),
     Bug("a plane of dx not cleared",
         "kernels.numba.pooling:_max_back", "plane[:] = 0", "plane[:] = 1", SAME, family(kernels.max_pool)),
+    Bug("winners of four looked for at the corner, whatever the padding",
+        "kernels.numba.pooling:_max_back", "top == left == 0", "True", WINNERS, (DOUBLE, (1, 0, 0, 0))),
     Bug("mean not divided",
         "kernels.numba.pooling:_avg", "total / divisors[p, q]", "total", SAME, family(kernels.avg_pool)),
     Bug("windows of four that begin at the corner, whatever the padding",
@@ -69,10 +72,11 @@ BUGS = [
     Bug("LRN's backward window not mirrored",
         "kernels.numba.normalization:lrn_backward", "((size - 1) // 2, size // 2, ", "(size // 2, (size - 1) // 2, ",
         SAME, family(kernels.lrn)),
-    Bug("LRN's last block of positions forgotten",
-        "kernels.numba.normalization:_blocks", "-(-math.prod(x.shape[2:]) // BLOCK)",
-        "(math.prod(x.shape[2:]) // BLOCK)",
+    Bug("LRN's last position forgotten",
+        "kernels.numba.normalization:_positions", "math.prod(x.shape[2:])", "math.prod(x.shape[2:]) - 1",
         kernels.test_the_number_of_chunks_changes_no_bit, (kernels.lrn, 16, 2, SINGLE)),
+    Bug("the last channel of LRN's gradient forgotten",
+        "kernels.numba.normalization:_lrn_back", "range(C + after)", "range(C + after - 1)", SAME, family(kernels.lrn)),
     Bug("variance about zero",
         "kernels.numba.normalization:_statistics", "L, centre)", "L, 0.0)", SAME, family(kernels.batch_norm)),
     Bug("variance of the first image alone",

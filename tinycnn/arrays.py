@@ -1,6 +1,7 @@
 """What counts as an array: NumPy's, or CuPy's where it is installed. CuPy is imported where an array is moved to it."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ Array = npt.NDArray[Any]
 
 def is_cupy(value: object) -> bool:
     """Whether ``value`` is a CuPy array or scalar, told by its type's module so that CuPy stays unimported."""
-    kind = type(value)
-    return kind is not np.ndarray and kind.__module__.partition(".")[0] == "cupy"
+    return _is_of_cupy(type(value))
+
+
+@cache
+def _is_of_cupy(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "cupy"
 
 
 def is_array(value: object) -> bool:

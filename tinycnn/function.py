@@ -9,8 +9,7 @@ its output's gradient has arrived would pass on a part of it.
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +63,7 @@ class Function:
     needs_input_grad: tuple[bool, ...] = ()
     kernels: Kernels
     _state = "new"  # then "called", then "freed"
-    _watched_data: tuple[tuple[str, list[int], int], ...] = ()  # what backward needs, its changes, how many at forward
+    _needed: Sequence[tuple[int, list[int], int]] = ()  # what backward needs, its changes, how many at forward
 
     @property
     def multiply_adds(self) -> int:
@@ -81,24 +80,24 @@ class Function:
             raise RuntimeError(
                 f"this {_name(self)} was called before: an instance is one node of the graph; make a new one per call"
             )
-        inputs = tuple(as_tensor(tensor) for tensor in tensors)
-        arrays = tuple(tensor.data for tensor in inputs)
-        self.needs_input_grad = tuple(is_grad_enabled() and tensor.requires_grad for tensor in inputs)
+        inputs, recording = tuple(map(as_tensor, tensors)), is_grad_enabled()
+        arrays = tuple([tensor.data for tensor in inputs])
+        self.needs_input_grad = tuple([recording and tensor.requires_grad for tensor in inputs])
         self.kernels = kernels_for(arrays)
         array = watched(self, "forward", self.forward, arrays)
         if not is_array(array):
             if not isinstance(array, np.generic):
                 raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
             array = np.asarray(array)
-        output = Tensor(array)
+        output, memory = Tensor(array), owner(array)
         for tensor in inputs:
-            if owner(tensor.data) is owner(array):  # a view: to change one is to change the other
+            if owner(tensor.data) is memory:  # a view: to change one is to change the other
                 output.changes = tensor.changes
         self._state = "called"
         if any(self.needs_input_grad):
             kept = {id(owner(value)) for value in vars(self).values() if is_array(value)}
-            named = [(f"input {i}", tensor) for i, tensor in enumerate(inputs)] + [("the output", output)]
-            self._watched_data = tuple((n, t.changes, t.changes[0]) for n, t in named if id(owner(t.data)) in kept)
+            numbered = enumerate((*inputs, output))
+            self._needed = [(i, t.changes, t.changes[0]) for i, t in numbered if id(owner(t.data)) in kept]
             self.inputs = inputs
             output.requires_grad, output.creator = True, self
         return output
@@ -110,8 +109,9 @@ class Function:
                 f"backward went through this {_name(self)} before, and what it had kept was freed: "
                 "add the losses and call backward once, or run the forward pass again"
             )
-        for name, changes, at_forward in self._watched_data:
+        for index, changes, at_forward in self._needed:
             if changes[0] != at_forward:
+                name = f"input {index}" if index < len(self.inputs) else "the output"
                 raise RuntimeError(
                     f"{name} of {_name(self)} was changed in place after the forward pass, but its backward needs the "
                     "old values: change a copy, or change it after backward"
@@ -145,7 +145,7 @@ class Function:
                 f"{_name(self)}.backward returned a gradient of shape {gradient.shape} for input {index} of shape "
                 f"{tensor.shape}: a gradient has its input's shape (sum over the axes that were broadcast)"
             )
-        is_kept = any(gradient is kept for kept in (tensor.data, *vars(self).values()))
+        is_kept = id(gradient) in map(id, (tensor.data, *vars(self).values()))
         return gradient.astype(tensor.dtype, copy=is_kept)  # data and a gradient change at different times
 
     def free(self) -> None:
@@ -190,9 +190,9 @@ def backward(root: Tensor, grad: Array) -> None:
     _store(finished)
 
 
-def _consumers(root: Tensor) -> Counter[Function]:
+def _consumers(root: Tensor) -> dict[Function, int]:
     """For each Function that ``root`` came from, how many uses of its output lie in between; all checked intact."""
-    consumers: Counter[Function] = Counter()
+    consumers: dict[Function, int] = {}
     pending = [root.creator] if root.creator else []
     while pending:
         function = pending.pop()
@@ -201,7 +201,7 @@ def _consumers(root: Tensor) -> Counter[Function]:
             if needed and tensor.creator is not None:
                 if tensor.creator not in consumers:
                     pending.append(tensor.creator)
-                consumers[tensor.creator] += 1
+                consumers[tensor.creator] = consumers.get(tensor.creator, 0) + 1
     return consumers
 
 

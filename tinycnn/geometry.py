@@ -326,8 +326,7 @@ def pair(name: str, argument: str, value: Any) -> Pair:
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name}: {argument} must be one int or two (down, across), got {value}")
-    down, across = (positive(name, argument, v) for v in values)
-    return down, across
+    return positive(name, argument, values[0]), positive(name, argument, values[1])
 
 
 def pads(name: str, value: Any) -> Pads:
@@ -346,7 +345,7 @@ def pads(name: str, value: Any) -> Pads:
 
 
 def _integer(name: str, argument: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+    if type(value) is not int and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
         raise TypeError(f"{name}: {argument} must be an int, got {value!r}")
     return int(value)
 

@@ -1,23 +1,23 @@
 """Pooling plane by plane, output by output: a window is read at once, from rows that are in the nearest cache.
 
-The usual windows of max pooling, 2x2 and 3x3 two apart, are taken LANES at a time, with their size as a constant: each
-step of the scan over a window is then a few vector instructions, two selects of number and cell. A last block may run
-over the end of its row. All other windows, and those that hang over an edge, are scanned one by one, from the last cell
-to the first, where a cell wins that is at least the best so far, or NaN: so the first of equals wins, the first NaN,
-and where all is -inf the first real cell, without a case for any of them. Which cell wins is a matter of luck, and a
-processor that guesses is wrong every other time: so this scan keeps where the best is, which is selected without a
-guess, and reads it again.
+The usual windows, 2x2 and for max pooling 3x3, two apart, are taken a row at a time by `pool_rows`, in vectors. All
+other windows of max pooling, and those that hang over an edge, are scanned one by one, from the last cell to the first,
+where a cell wins that is at least the best so far, or NaN: so the first of equals wins, the first NaN, and where all is
+-inf the first real cell, without a case for any of them. Which cell wins is a matter of luck, and a processor that
+guesses is wrong every other time: so this scan keeps where the best is, which is selected without a guess, and reads it
+again.
 
-The usual windows of average pooling, 2x2 and two apart, are taken in two steps, along rows and across them, each a loop
-over many neighbours that a compiler makes vectors of.
-
-Planes are independent, so threads share them. The other backward passes are one addition per winner, or per cell of a
-window, to a plane that is cleared right before, and so in the cache.
+Planes are independent, so threads share them. Windows of four two apart share no cell, and their backward passes write
+each cell once, by vectors as well. The others are one addition per winner, or per cell of a window, to a plane that is
+cleared right before, and so in the cache.
 
 Plain twin: `tinycnn.kernels.numpy.pooling`, which also has the poolings that are not here.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -26,10 +26,10 @@ from tinycnn.arrays import Array
 from tinycnn.geometry import PoolGeometry
 from tinycnn.kernels.numba.chunks import bounds, chunks, share
 from tinycnn.kernels.numba.compile import inlined, kernel, parallel_kernel
+from tinycnn.kernels.numba.pool_rows import give_row, max_row, mean_row, spread_row
 from tinycnn.kernels.numba.workspace import contiguous, empty
 
 POOL_WEIGHT = 4  # what pooling does with an entry of the input costs as much as this many ReLUs
-LANES = 16  # windows of a block; of 8, the compiler unrolls the loop instead (AlexNet's first: 9.8 ms, of 16 1.1 ms)
 
 
 def max_pool2d_forward(x: Array, geometry: PoolGeometry) -> tuple[Array, Array]:
@@ -57,7 +57,7 @@ def max_pool2d_backward(grad: Array, winner: Array, geometry: PoolGeometry) -> A
 def avg_pool2d_forward(x: Array, geometry: PoolGeometry, include_pad: bool) -> Array:
     """Sum of each window over its count: (N, C, H, W) -> (N, C, P, Q)."""
     y = empty((*x.shape[:2], geometry.P, geometry.Q), x.dtype)
-    planes, divisors = _planes(x), geometry.count(include_pad).astype(x.dtype)
+    planes, divisors = _planes(x), _divisors(geometry, include_pad, x.dtype)
     share(_avg, _avg_chunks, _count(planes), planes, _numbers(geometry), divisors, _planes(y))
     return y
 
@@ -65,7 +65,7 @@ def avg_pool2d_forward(x: Array, geometry: PoolGeometry, include_pad: bool) -> A
 def avg_pool2d_backward(grad: Array, geometry: PoolGeometry, include_pad: bool) -> Array:
     """Spread each window's gradient evenly over its cells: (N, C, P, Q) -> (N, C, H, W)."""
     dx = empty((*grad.shape[:2], geometry.H, geometry.W), grad.dtype)
-    planes, divisors = _planes(dx), geometry.count(include_pad).astype(grad.dtype)
+    planes, divisors = _planes(dx), _divisors(geometry, include_pad, grad.dtype)
     share(_avg_back, _avg_back_chunks, _count(planes), _planes(grad), _numbers(geometry), divisors, planes)
     return dx
 
@@ -73,6 +73,12 @@ def avg_pool2d_backward(grad: Array, geometry: PoolGeometry, include_pad: bool) 
 def _planes(x: Array) -> Array:
     """(N, C, H, W) -> (N·C, H, W)."""
     return contiguous(x).reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+
+
+@lru_cache(maxsize=1024)
+def _divisors(geometry: PoolGeometry, include_pad: bool, dtype: np.dtype[Any]) -> Array:
+    """How many cells of each window count."""
+    return geometry.count(include_pad).astype(dtype)
 
 
 def _count(planes: Array) -> int:
@@ -98,30 +104,6 @@ def _inside(size, outputs, kernel, stride, lead):
     return first, max(first, min(outputs, (size - kernel + lead) // stride + 1 if size + lead >= kernel else 0))
 
 
-@inlined
-def _in_blocks(x, at, W, step, size, y, winner, goal, blocks):
-    """The winners of blocks of LANES windows of one row. Step and size are constants where it is called."""
-    for block in range(blocks):
-        for q in range(block * LANES, (block + 1) * LANES):
-            best, cell = _larger(x, at + q * step, W, size)
-            y[np.uintp(goal + q)] = best
-            winner[np.uintp(goal + q)] = cell
-
-
-@inlined
-def _larger(x, corner, W, size):
-    """The best of a square window and its cell, forwards; the cell is as wide as a number, as vectors like it."""
-    number = x.dtype.type
-    best, cell = x[np.uintp(corner)], number(0)
-    for r in range(size):
-        for s in range(size):
-            candidate = x[np.uintp(corner + r * W + s)]
-            better = (candidate > best) | ((candidate != candidate) & (best == best))
-            best = candidate if better else best
-            cell = number(r * size + s) if better else cell
-    return best, cell
-
-
 @parallel_kernel
 def _max_chunks(x, numbers, y, winner, count):
     for chunk in prange(count):
@@ -136,23 +118,17 @@ def _max(x, numbers, y, winner):
     flat_x, flat_y, flat_winner = x.reshape(-1), y.reshape(-1), winner.reshape(-1)
     first, end = _inside(W, Q, S, across, left)
     usual = across == 2 and R == S and (R == 2 or R == 3)
-    # The last places where a block may be read from and written to. Between rows it may run into the next row: what it
-    # reads there is not used, and what it writes is written again, as rows are taken in order.
-    last_at, last_goal = x.size - (R - 1) * (W + 1) - (LANES - 1) * 2 - 1, y.size - LANES
     for n in range(planes):
         for p in range(P):
             row, out = (n * H + p * down - top) * W - left, (n * P + p) * Q
             r0, r1 = _clip(p * down - top, R, H)
             done = first
             if usual and r0 == 0 and r1 == R:
-                at, goal = row + first * 2, out + first
-                room = min((last_at - at) // (2 * LANES), (last_goal - goal) // LANES) + 1
-                blocks = max(0, min((end - first + LANES - 1) // LANES, room))
                 if R == 2:
-                    _in_blocks(flat_x, at, W, 2, 2, flat_y, flat_winner, goal, blocks)
+                    max_row(2, flat_x, row + first * 2, W, flat_y, flat_winner, out + first, end - first)
                 else:
-                    _in_blocks(flat_x, at, W, 2, 3, flat_y, flat_winner, goal, blocks)
-                done = min(first + blocks * LANES, end)
+                    max_row(3, flat_x, row + first * 2, W, flat_y, flat_winner, out + first, end - first)
+                done = end
             for q in range(Q - (done - first)):
                 q += done - first if q >= first else 0
                 s0, s1 = _clip(q * across - left, S, W)
@@ -187,7 +163,10 @@ def _max_back_chunks(grad, winner, numbers, dx, count):
 @kernel
 def _max_back(grad, winner, numbers, dx):
     R, S, down, across, top, left = numbers
-    (planes, P, Q), W = grad.shape, dx.shape[2]
+    (planes, P, Q), (_, H, W) = grad.shape, dx.shape
+    if R == S == down == across == 2 and top == left == 0 and H >= 2 * P and W >= 2 * Q:
+        _give(grad, winner, dx)
+        return
     offset = np.empty(R * S, np.intp)  # of each kernel cell from a window's corner
     for r in range(R):
         for s in range(S):
@@ -198,6 +177,18 @@ def _max_back(grad, winner, numbers, dx):
         for p in range(P):
             for q in range(Q):
                 plane[np.uintp(p * down * W + q * across + offset[winner[n, p, q]])] += grad[n, p, q]
+
+
+@inlined
+def _give(grad, winner, dx):
+    """Windows of four that share no cell: each cell is written once, so nothing needs to be cleared before."""
+    (planes, P, Q), (_, H, W) = grad.shape, dx.shape
+    flat_grad, flat_winner, flat_dx = grad.reshape(-1), winner.reshape(-1), dx.reshape(-1)
+    for n in range(planes):
+        for p in range(P):
+            give_row(flat_grad, flat_winner, (n * P + p) * Q, flat_dx, (n * H + 2 * p) * W, W, Q)
+        dx[n, : 2 * P, 2 * Q :] = 0  # cells of no window
+        dx[n, 2 * P :] = 0
 
 
 @parallel_kernel
@@ -229,17 +220,12 @@ def _avg(x, numbers, divisors, y):
 
 @inlined
 def _halve(x, y):
-    """The mean of each four cells: rows are added in pairs, then their neighbours, all of a plane in one go."""
+    """The mean of each four cells that lie two apart."""
     (planes, H, W), (_, P, Q) = x.shape, y.shape
-    flat_x, flat_y, quarter = x.reshape(-1), y.reshape(-1), x.dtype.type(0.25)
-    sums = np.empty(P * 2 * Q, x.dtype)
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
     for n in range(planes):
         for p in range(P):
-            row = (n * H + 2 * p) * W
-            for w in range(2 * Q):
-                sums[np.uintp(p * 2 * Q + w)] = flat_x[np.uintp(row + w)] + flat_x[np.uintp(row + W + w)]
-        for i in range(P * Q):
-            flat_y[np.uintp(n * P * Q + i)] = quarter * (sums[np.uintp(2 * i)] + sums[np.uintp(2 * i + 1)])
+            mean_row(flat_x, (n * H + 2 * p) * W, W, flat_y, (n * P + p) * Q, Q)
 
 
 @parallel_kernel
@@ -273,19 +259,11 @@ def _avg_back(grad, numbers, divisors, dx):
 
 @inlined
 def _double(grad, dx):
-    """A quarter of each gradient to four cells: to neighbours, all of a plane in one go, then each row twice."""
+    """A quarter of each gradient to its four cells."""
     planes, P, Q = grad.shape
-    flat_grad, flat_dx, quarter = grad.reshape(-1), dx.reshape(-1), grad.dtype.type(0.25)
-    parts = np.empty(P * 2 * Q, grad.dtype)
-    for n in range(planes):
-        for i in range(P * Q):
-            part = quarter * flat_grad[np.uintp(n * P * Q + i)]
-            parts[np.uintp(2 * i)] = part
-            parts[np.uintp(2 * i + 1)] = part
-        for h in range(2 * P):
-            row, start = (n * 2 * P + h) * 2 * Q, h // 2 * 2 * Q
-            for w in range(2 * Q):
-                flat_dx[np.uintp(row + w)] = parts[np.uintp(start + w)]
+    flat_grad, flat_dx = grad.reshape(-1), dx.reshape(-1)
+    for row in range(planes * P):
+        spread_row(flat_grad, row * Q, flat_dx, 2 * row * 2 * Q, 2 * Q, Q)
 
 
 @inlined

@@ -1,11 +1,12 @@
-"""Run every compiled convolution with each array beside a page that may not be touched: who does is killed.
+"""Run convolution and pooling with each array beside a page that may not be touched: who does is killed.
 
-Run in a process of its own: ``python -m tests.kernels.fence_driver``. The vector instructions of `multiply_tile` and
-`multiply_lines` check no bounds, and where they reach beyond an array nothing shows as a rule.
+Run in a process of its own: ``python -m tests.kernels.fence_driver``. The vector instructions check no bounds, and
+where they reach beyond an array nothing shows as a rule.
 """
 
 import faulthandler
 import sys
+from itertools import product
 from types import ModuleType
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from tests.kernels.extremes import EXTREMES
 from tests.kernels.fences import Fenced, memory_from
 from tests.kernels.truth import DTYPES, Drawn, all_passes
-from tinycnn.kernels.numba import conv_direct, conv_im2col, conv_winograd, threads
+from tinycnn.geometry import PoolGeometry, pool_geometry
+from tinycnn.kernels import numpy as NUMPY
+from tinycnn.kernels.numba import conv_direct, conv_im2col, conv_winograd, pooling, threads
 from tinycnn.kernels.numpy.winograd_transform import refusal
 
 
@@ -28,6 +31,7 @@ def main(argument: str) -> None:
     threads.GRAIN = 1
     if argument == "overrun":
         overrun()
+    pools()
     for name, geometry in EXTREMES.items():
         for dtype in DTYPES:
             given = Drawn(geometry, seed=3).arrays(dtype)
@@ -44,6 +48,32 @@ def main(argument: str) -> None:
                     same = [a.tobytes() == b.tobytes() for a, b in zip(made, expected, strict=True)]
                     assert all(same), f"{told}: other bits where other memory is used, {same}"
     print("all inside")
+
+
+def pools() -> None:
+    """Pooling forward and back, of rows of many lengths, with cells left over at their ends and without."""
+    for size, left_over, dtype in product((2, 3), (0, 1), DTYPES):
+        for Q in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50):
+            x = np.random.default_rng(Q).integers(-9, 9, (2, 1, 5, 2 * (Q - 1) + size + left_over)).astype(dtype)
+            geometry = pool_geometry("pool", x.shape, size, 2)
+            expected = pooled(NUMPY, x, geometry)
+            print(f"pool {np.dtype(dtype)} {size}x{size} {x.shape}", file=sys.stderr, flush=True)
+            for at_end in (True, False):
+                fenced = Fenced(at_end)
+                with memory_from(fenced.empty):
+                    made = pooled(pooling, fenced.copy(x), geometry)
+                made = [array.copy() for array in made]
+                fenced.take_down()
+                for actual, wanted in zip(made, expected, strict=True):
+                    np.testing.assert_allclose(actual, wanted, rtol=1e-5)
+
+
+def pooled(kernels: ModuleType, x: np.ndarray, geometry: PoolGeometry) -> list[np.ndarray]:
+    """All that pooling makes of x."""
+    y, winner = kernels.max_pool2d_forward(x, geometry)
+    means = kernels.avg_pool2d_forward(x, geometry, True)
+    dx, spread = kernels.max_pool2d_backward(y, winner, geometry), kernels.avg_pool2d_backward(y, geometry, True)
+    return [y, winner, means, dx, spread]
 
 
 def overrun() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import conv_winograd, launch
+from tinycnn.kernels.numba import conv_winograd, launch, pooling
 
 Array = np.ndarray
 Empty = Callable[[tuple[int, ...], Any], Array]
 
-MODULES = (launch, conv_winograd)  # that take memory from the workspace
+MODULES = (launch, conv_winograd, pooling)  # that take memory from the workspace
 GUARD = 4096  # bytes on each side
 NAN = 0xFF  # a byte of which all floating-point numbers made are NaN
 PROT_NONE = 0
@@ -22,7 +22,7 @@ PROT_NONE = 0
 
 @contextmanager
 def memory_from(empty: Empty) -> Iterator[None]:
-    """Let the convolutions take all results and scratch memory from here."""
+    """Let convolutions and pooling take all results and scratch memory from here."""
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
             patch.setattr(module, "empty", empty)

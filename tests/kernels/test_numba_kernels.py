@@ -64,8 +64,9 @@ def avg_pool(k, dtype):
 
 def lrn(k, dtype):
     results = []
-    for size, beta in ((5, 0.75), (4, 0.5), (30, 0.75)):
-        x, grad = normal(1, 2, 9, 13, 23, dtype=dtype), normal(2, 2, 9, 13, 23, dtype=dtype)  # 299 positions
+    some, many = (2, 9, 13, 23), (2, 7, 33, 65)  # of 2145 positions two blocks and a rest
+    for size, beta, shape in ((5, 0.75, some), (4, 0.5, some), (30, 0.75, some), (4, 0.75, many)):
+        x, grad = normal(1, *shape, dtype=dtype), normal(2, *shape, dtype=dtype)
         y, d = k.lrn_forward(x, size, 1.0, beta, 0.5)
         results += [y, d, k.lrn_backward(grad, x, d, size, 1.0, beta)]
     return results
@@ -242,7 +243,10 @@ def test_rows_of_every_length_are_pooled_to_their_last_output(monkeypatch, Q, si
         np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.parametrize("padding", [0, 1, (1, 0, 0, 0), (0, 0, 1, 0), (1, 0, 1, 0), (0, 1, 0, 1)], ids=str)
+PADDINGS = pytest.mark.parametrize("padding", [0, 1, (1, 0, 0, 0), (0, 0, 1, 0), (1, 0, 1, 0), (0, 1, 0, 1)], ids=str)
+
+
+@PADDINGS
 @DTYPES
 def test_means_of_two_by_two_are_numpys_wherever_the_first_window_begins_and_the_last_one_ends(
     monkeypatch, dtype, padding
@@ -255,6 +259,20 @@ def test_means_of_two_by_two_are_numpys_wherever_the_first_window_begins_and_the
         assert_close(y, expected, 4 * np.finfo(dtype).eps)
         dx, expected = (k.avg_pool2d_backward(y, g, True) for k in (NUMBA, NUMPY))
         assert_close(dx, expected, 4 * np.finfo(dtype).eps)
+
+
+@PADDINGS
+@DTYPES
+def test_winners_of_two_by_two_get_their_gradient_wherever_the_first_window_begins_and_the_last_one_ends(
+    monkeypatch, dtype, padding
+):
+    poison(monkeypatch)
+    for size, ceil_mode in product(((12, 34), (13, 34), (12, 35), (3, 3)), (False, True)):
+        x = normal(1, 2, 3, *size, dtype=dtype)
+        g = pool_geometry("pool", x.shape, 2, 2, padding, ceil_mode)
+        y, winner = NUMPY.max_pool2d_forward(x, g)
+        dx, expected = (k.max_pool2d_backward(y, winner, g) for k in (NUMBA, NUMPY))
+        np.testing.assert_array_equal(dx, expected)
 
 
 def test_a_winner_is_kept_in_the_smallest_type_that_holds_it():

@@ -64,8 +64,8 @@ def same_dtype(name: str, **tensors: Tensor | None) -> None:
     TypeError
         Naming each tensor and its dtype.
     """
-    given = {argument: tensor for argument, tensor in tensors.items() if tensor is not None}
-    if len({tensor.dtype for tensor in given.values()}) > 1:
+    if len({tensor.dtype for tensor in tensors.values() if tensor is not None}) > 1:
+        given = {argument: tensor for argument, tensor in tensors.items() if tensor is not None}
         told = ", ".join(f"{argument} {tensor.dtype}" for argument, tensor in given.items())
         first = next(iter(given.values()))
         raise TypeError(f"{name} got {told}: bring them to one dtype, for example .astype(np.{first.dtype})")

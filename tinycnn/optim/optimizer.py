@@ -110,7 +110,7 @@ class Optimizer:
         for index, tensor, grad in moving:
             self.updates[index] += 1
             self.update(index, tensor.data, grad)
-            tensor.data = tensor.data  # counts as a change, so that a backward that still needs the old values says so
+            tensor.changes[0] += 1  # so that a backward that still needs the old values says so
         self.steps += 1
 
     def zero_grad(self) -> None:

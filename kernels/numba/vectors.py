@@ -155,7 +155,7 @@ def turn(context, source, start, begins, first, out, out_start, pitch, count):
 
         def move(x: Any) -> None:
             rows = [builder.load(vector_at(source, builder.add(start, x)), align=size) for start in starts]
-            for i, row in enumerate(_transposed(builder, rows)):
+            for i, row in enumerate(_transposed(builder, rows, 16 // size)):
                 goal = builder.add(out_start, builder.mul(builder.add(x, integer(i)), pitch))
                 builder.store(row, vector_at(out, goal), align=size)
 
@@ -286,14 +286,35 @@ def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:
     return [builder.shuffle_vector(a, b, half) for a, b in zip(even, odd, strict=True) for half in (low, high)]
 
 
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """A square of vectors, transposed: each round interleaves the first half of the rows with the second."""
+def _transposed(builder: Any, rows: list[Any], inner: int) -> list[Any]:
+    """A square of vectors, transposed, by shuffles that a processor makes in one cycle.
+
+    First within the 16 bytes that hold so many numbers: each round interleaves the first half of as many rows with the
+    second. Then pieces of 16 bytes are transposed, each round those of even place and those of odd.
+    """
     lanes = len(rows)
-    low, high = (_mask([start + i // 2 + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2))
-    for _ in range(lanes.bit_length() - 1):
-        pairs = list(zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True))
-        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
-    return rows
+    low, high = (
+        _mask([start + i // 2 + i % 2 * lanes for start in range(0, lanes, inner) for i in range(half, half + inner)])
+        for half in (0, inner)
+    )
+    groups = [rows[start : start + inner] for start in range(0, lanes, inner)]
+    for _ in range(inner.bit_length() - 1):
+        for g, group in enumerate(groups):
+            pairs = list(zip(group[: inner // 2], group[inner // 2 :], strict=True))
+            groups[g] = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    even, odd = (
+        _mask([start + i for start in range(first, 2 * lanes, 2 * inner) for i in range(inner)]) for first in (0, inner)
+    )
+
+    def exchange(pieces: list[Any]) -> list[Any]:
+        if len(pieces) == 1:
+            return pieces
+        pairs = list(zip(pieces[::2], pieces[1::2], strict=True))
+        halves = (exchange([builder.shuffle_vector(a, b, mask) for a, b in pairs]) for mask in (even, odd))
+        return [vector for pair in zip(*halves, strict=True) for vector in pair]
+
+    exchanged = [exchange(list(same)) for same in zip(*groups, strict=True)]
+    return [vector for column in zip(*exchanged, strict=True) for vector in column]
 
 
 def copy_row_plainly(source: Any, start: int, out: Any, out_start: int, count: int, least: float) -> None:

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.kernels import test_every_convolution as every
+from tests.kernels import test_numba_lanes as lanes
 from tests.kernels import test_numba_memory as memory
 from tests.kernels import test_workspace as workspace
 from tests.kernels.interpreted import forget_plans, interpreted
@@ -21,6 +22,8 @@ GAPS = every.SPECIAL["gaps"]
 LONG_ROW = every.SPECIAL["one long row"]
 PANELS = every.SPECIAL["panels of kernels"]
 NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
+ABREAST = ConvGeometry(Axis(4, 3, 1, 1, 1), Axis(4, 2, 1, 1, 0), 33, 2, 3)
+ABREAST_LATTICES = ConvGeometry(Axis(5, 3, 2, 1, 1), Axis(6, 2, 3, 1, 0, 2), 34, 2, 4, 2)
 MISSED = ConvGeometry(Axis(5, 3, 1, 4, 4), Axis(6, 3, 1, 0, 3), 2, 3, 4)
 
 
@@ -118,7 +121,7 @@ LOOPS = [
         "kernels.numba.correlation:write_band", "(i + y) * b.step_down", "(i + y) * b.step_across",
         check, ("direct", LATTICES), (AssertionError, IndexError)),
     Bug("dw of the last thread alone",
-        "kernels.numba.correlation:_add_up_panel", "total += ", "total = ",
+        "kernels.numba.launch:_add_up_panel", "total += ", "total = ",
         check, ("im2col", EVERYDAY)),
     Bug("sums begin where the last band's ended",
         "kernels.numba.correlation:start_with", "] = value", "] += value",
@@ -152,6 +155,28 @@ LOOPS = [
     Bug("channels of dy packed from the first panel for all",
         "kernels.numba.correlation:pack_gradient", "first = panel * b.panel_rows", "first = 0",
         check, ("im2col", PANELS)),
+    Bug("images of the first block for all",
+        "kernels.numba.image_lane_loops:list_images", "block * width + lane,", "lane,", check, ("direct", ABREAST)),
+    Bug("a row of images side by side from the row above",
+        "kernels.numba.image_lane_loops:turn_patch", "(h - top) * W", "(h - 1 - top) * W",
+        check, ("direct", ABREAST), (AssertionError, ValueError)),
+    Bug("every cell of a row for every second",
+        "kernels.numba.image_lane_loops:place_row", "x * b.reach_across", "x", check, ("direct", ABREAST_LATTICES)),
+    Bug("padding around images side by side as it was",
+        "kernels.numba.image_lane_loops:place_row", "clear(patch, goal * width, (goal + begin) * width)", "pass",
+        in_memory_full_of_nan, (conv_direct, ABREAST)),
+    Bug("dy of the last image in lanes of images that do not exist",
+        "kernels.numba.image_lane_loops:turn_gradient", "images - lane < lanes", "False",
+        lanes.test_an_infinite_last_image_is_no_nan_in_the_lanes_of_images_that_do_not_exist, ("grad", np.float32)),
+    Bug("the last image in lanes of images that do not exist",
+        "kernels.numba.image_lane_loops:_accumulate_share", "if images % lanes", "if False",
+        lanes.test_an_infinite_last_image_is_no_nan_in_the_lanes_of_images_that_do_not_exist, ("x", np.float32)),
+    Bug("channels of dy of the first group for all, side by side",
+        "kernels.numba.image_lane_loops:turn_gradient", "group * b.M + min(", "min(",
+        check, ("direct", ABREAST_LATTICES)),
+    Bug("the rows of a strip on top of those before",
+        "kernels.numba.image_lane_loops:turn_back", "plane + i * W + first", "plane + first",
+        in_memory_full_of_nan, (conv_direct, ConvGeometry(Axis(40, 1), Axis(1, 1), 32, 1, 2))),
     Bug("a tile's last row or column left out",
         "kernels.numba.winograd_loops:write_tiles", "p.end_q - left", "p.end_q - left - 1",
         check, ("winograd", EVERYDAY)),
@@ -199,6 +224,9 @@ def test_a_bug_planted_in_the_workspace_is_caught(bug: Bug, monkeypatch: pytest.
 @pytest.mark.parametrize("algorithm", ["direct", "im2col", "winograd"])
 def test_the_loops_are_right_as_python_too(algorithm, dtype):
     # Python checks each index, those of multiply_tile's plain twin among them.
-    for geometry in (EVERYDAY, MISSED) if algorithm == "winograd" else (EVERYDAY, MISSED, LATTICES, GAPS):
+    geometries = [EVERYDAY, MISSED] if algorithm == "winograd" else [EVERYDAY, MISSED, LATTICES, GAPS]
+    if algorithm == "direct":
+        geometries += [ABREAST, ABREAST_LATTICES]
+    for geometry in geometries:
         with interpreted():
             check(algorithm, geometry, dtype)

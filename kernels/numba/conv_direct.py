@@ -8,6 +8,8 @@ written. That waste, (S − 1) / (Q + S − 1) of a band, is direct convolution'
 backward_weight sums over positions, dW[k, c, t] = Σ dy[k, position] · patch[position + tap, c]. There the patch is
 turned so that channels are neighbours, and a tile is a panel of kernels by a few channels of one tap.
 
+Where rows are short and images many, vectors lie across images instead: see `image_lane_loops`.
+
 Plain twin: `tinycnn.kernels.numpy.conv_direct`.
 """
 
@@ -18,7 +20,8 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
-from tinycnn.kernels.numba import launch, one_window
+from tinycnn.kernels import abreast
+from tinycnn.kernels.numba import image_lanes, launch, one_window
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import (
     copy_patch,
@@ -42,6 +45,8 @@ def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry)
     """y = w ⋆ x + b: (N, C, H, W) -> (N, K, P, Q)."""
     if fills_the_input(geometry):
         return one_window.forward(x, weight, bias, geometry)
+    if abreast.forward(geometry):
+        return image_lanes.forward(x, weight, bias, geometry, relu=False)
     return launch.forward(_correlate, x, weight, bias, geometry, relu=False)
 
 
@@ -49,6 +54,8 @@ def forward_relu(x: Array, weight: Array, bias: Array | None, geometry: ConvGeom
     """y = max(w ⋆ x + b, 0): (N, C, H, W) -> (N, K, P, Q)."""
     if fills_the_input(geometry):
         return one_window.forward_relu(x, weight, bias, geometry)
+    if abreast.forward(geometry):
+        return image_lanes.forward(x, weight, bias, geometry, relu=True)
     return launch.forward(_correlate, x, weight, bias, geometry, relu=True)
 
 
@@ -56,6 +63,8 @@ def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
     """dx[h, w] = Σ w[r, s] · dy where output and input meet: (N, K, P, Q) -> (N, C, H, W)."""
     if fills_the_input(geometry):
         return one_window.backward_input(grad, weight, geometry)
+    if abreast.backward_input(geometry):
+        return image_lanes.backward_input(grad, weight, geometry)
     return launch.backward_input(_correlate, grad, weight, geometry)
 
 
@@ -63,6 +72,8 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     """dw[k, c, r, s] = Σ dy · x where output and input meet: (N, K, P, Q) -> (K, C/G, R, S)."""
     if fills_the_input(geometry):
         return one_window.backward_weight(grad, x, geometry)
+    if abreast.backward_weight(geometry):
+        return image_lanes.backward_weight(grad, x, geometry)
     correlation = forward_correlation(geometry, limit())
     width = tile_columns(x.dtype)
     channels = -(-correlation.bands.channels // width) * width

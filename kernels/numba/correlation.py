@@ -12,6 +12,9 @@ with its zeros around it; where reach is above 1, with the cells of equal remain
 the cells that neighbouring outputs read are neighbours too:
 
     cell of output (i, j) and (c, t)  =  patch[row[(c, t)] + position],      position = i · width + j
+
+A cell is a number, or, with images ``abreast``, the numbers that so many images have there, side by side: then a band
+is of a block of images, and ``row`` counts their numbers (see `image_lane_loops`).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import Axis, ConvGeometry
+from tinycnn.kernels.abreast import CELLS
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.tile import VECTOR_BYTES, VECTORS, cut
 from tinycnn.kernels.numba.vectors import copy_row, lanes_of, turn_rows
@@ -54,7 +58,7 @@ class Side(NamedTuple):
 class Bands(NamedTuple):
     """How a correlation is cut into bands; all numbers, in the order of rows, then columns."""
 
-    items: int  # pieces of work: a band of one group of one image each
+    items: int  # pieces of work: a band of one group of one image, or block of images, each
     panels: int  # of A, of one group
     panel_rows: int
     images: int
@@ -115,15 +119,15 @@ class Correlation(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def forward_correlation(g: ConvGeometry, threads: int) -> Correlation:
-    """The correlation that is convolution's forward."""
+def forward_correlation(g: ConvGeometry, threads: int, abreast: int = 1) -> Correlation:
+    """The correlation that is convolution's forward, with so many images side by side."""
     K, channels = g.K // g.groups, g.C // g.groups
     strides = (K * channels * g.R * g.S, channels * g.R * g.S, g.R * g.S)
-    return _correlation(g, K, channels, (_forward_side(g.rows), _forward_side(g.columns)), strides, threads, held=K)
+    return _correlation(g, K, channels, (_forward_side(g.rows), _forward_side(g.columns)), strides, threads, K, abreast)
 
 
 @lru_cache(maxsize=1024)
-def backward_correlations(g: ConvGeometry, threads: int) -> tuple[Correlation, ...]:
+def backward_correlations(g: ConvGeometry, threads: int, abreast: int = 1) -> tuple[Correlation, ...]:
     """The correlations, one a lattice of dx, that are convolution's backward_input."""
     K, channels = g.K // g.groups, g.C // g.groups
     strides = (K * channels * g.R * g.S, g.R * g.S, channels * g.R * g.S)
@@ -133,7 +137,7 @@ def backward_correlations(g: ConvGeometry, threads: int) -> tuple[Correlation, .
         for across in range(min(g.columns.stride, g.W))
     ]
     met = [sides for sides in lattices if sides[0].taps and sides[1].taps]
-    return tuple(_correlation(g, channels, K, sides, strides, threads, held=channels) for sides in met)
+    return tuple(_correlation(g, channels, K, sides, strides, threads, channels, abreast) for sides in met)
 
 
 @lru_cache(maxsize=1024)
@@ -144,7 +148,7 @@ def column_gradient(g: ConvGeometry) -> Correlation:
     """
     K, M = g.K // g.groups, g.C // g.groups * g.R * g.S
     sides = Side(g.P, (0,), (0,), 1, 1, 0), Side(g.Q, (0,), (0,), 1, 1, 0)
-    return _correlation(g, M, K, sides, (K * M, 1, M), threads=1, held=K)
+    return _correlation(g, M, K, sides, (K * M, 1, M), 1, K)
 
 
 def covers(correlations: tuple[Correlation, ...], g: ConvGeometry) -> bool:
@@ -182,6 +186,17 @@ def _band_rows(rows: int, width: int, most: int, images: int, threads: int) -> i
     return min(range(1, most + 1), key=cost)
 
 
+def _whole_rows(rows: int, most: int, blocks: int, threads: int) -> int:
+    """The height of bands of images side by side that lets the threads end soonest."""
+    return min(range(1, most + 1), key=lambda height: (-(-blocks * -(-rows // height) // threads) * height, -height))
+
+
+def row_cells(channels: int, sides: tuple[Side, Side], rows: int, sums: int = 0) -> int:
+    """Cells in so many rows of a patch, and of so many sums for each output in them."""
+    down, across = sides
+    return rows * (channels * down.reach * across.reach * (across.out + across.spread) + sums * across.out)
+
+
 def _correlation(
     g: ConvGeometry,
     M: int,
@@ -190,18 +205,28 @@ def _correlation(
     strides: tuple[int, int, int],
     threads: int,
     held: int,
+    abreast: int = 1,
 ) -> Correlation:
     """Cut in bands; of each position ``held`` numbers must stay in cache."""
     rows, columns = sides
-    most = max(1, min(POSITIONS, SUMS // held))
-    across = -(-columns.out // -(-columns.out // most))  # of equal bands, none longer than most
-    down = _band_rows(rows.out, across + columns.spread, max(1, min(most // across, rows.out)), g.N * g.groups, threads)
+    blocks = -(-g.N // abreast)
+    if abreast > 1:
+        across, most = (
+            columns.out,
+            (CELLS - row_cells(channels, sides, rows.spread)) // row_cells(channels, sides, 1, M),
+        )
+        down = _whole_rows(rows.out, max(1, min(most, rows.out)), blocks * g.groups, threads)
+    else:
+        most = max(1, min(POSITIONS, SUMS // held))
+        across = -(-columns.out // -(-columns.out // most))  # of equal bands, none longer than most
+        most = max(1, min(most // across, rows.out))
+        down = _band_rows(rows.out, across + columns.spread, most, g.N * g.groups, threads)
     patch = down + rows.spread, across + columns.spread
     first = min(rows.taps), min(columns.taps)
     grid = -(-rows.out // down), -(-columns.out // across)
     bands = Bands(
-        g.N * g.groups * grid[0] * grid[1], *cut(M),
-        g.N, g.groups, M, channels, channels * len(rows.taps) * len(columns.taps),
+        blocks * g.groups * grid[0] * grid[1], *cut(M),
+        blocks, g.groups, M, channels, channels * len(rows.taps) * len(columns.taps),
         rows.out, columns.out, down, across, *grid, *patch, *first,
         rows.reach, columns.reach, rows.step, columns.step, rows.origin, columns.origin,
     )  # fmt: skip
@@ -212,7 +237,7 @@ def _correlation(
     tap = (lattice * area + corner).reshape(-1)
     row = np.add.outer(np.arange(channels) * rows.reach * columns.reach * area, tap).reshape(-1)
     cell = np.add.outer(np.array(rows.kernel) * g.S, columns.kernel).reshape(-1)
-    row = np.pad(row, (0, 64), "edge").astype(np.uint64)
+    row = np.pad(row * abreast, (0, 64), "edge").astype(np.uint64)
     return Correlation(bands, np.array([bands], BANDS), row, cell.astype(np.int64), strides)
 
 
@@ -368,25 +393,3 @@ def pack_gradient(
                 begin = start + y * b.Q + planes[first + row]
                 for x in range(columns):
                     lines[np.uint64(goal + x * b.panel_rows + row)] = cells[np.uint64(begin + x)]
-
-
-@parallel_kernel
-def add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
-    """Add what the threads have summed, in their order, and put each entry in its place."""
-    for index in prange(groups * sums.shape[2]):
-        _add_up_panel(sums, entry, np.int64(index), M, dw)
-
-
-@inlined
-def _add_up_panel(sums: Array, entry: Array, index: Any, M: int, dw: Array) -> None:
-    threads, _, column_panels, panels, panel_rows, width = sums.shape
-    group, columns = divmod(index, column_panels)
-    for k in range(M):
-        panel, row = divmod(k, panel_rows)
-        for column in range(width):
-            place = entry[columns * width + column]
-            if place >= 0:
-                total = sums[0, group, columns, panel, row, column]
-                for thread in range(1, threads):
-                    total += sums[thread, group, columns, panel, row, column]
-                dw[group * M + k, place] = total

@@ -6,14 +6,16 @@ An algorithm brings two compiled functions, `correlate` and `accumulate`; all th
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import (
     Correlation,
-    add_up,
     backward_correlations,
     covers,
     forward_correlation,
@@ -111,3 +113,25 @@ def backward_weight(
         )
         add_up(sums, entry, b.groups, b.M, dw.reshape(geometry.K, -1))
     return dw
+
+
+@parallel_kernel
+def add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
+    """Add what the threads have summed, in their order, and put each entry in its place."""
+    for index in prange(groups * sums.shape[2]):
+        _add_up_panel(sums, entry, np.int64(index), M, dw)
+
+
+@inlined
+def _add_up_panel(sums: Array, entry: Array, index: Any, M: int, dw: Array) -> None:
+    threads, _, column_panels, panels, panel_rows, width = sums.shape
+    group, columns = divmod(index, column_panels)
+    for k in range(M):
+        panel, row = divmod(k, panel_rows)
+        for column in range(width):
+            place = entry[columns * width + column]
+            if place >= 0:
+                total = sums[0, group, columns, panel, row, column]
+                for thread in range(1, threads):
+                    total += sums[thread, group, columns, panel, row, column]
+                dw[group * M + k, place] = total

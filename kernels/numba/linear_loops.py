@@ -15,11 +15,12 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
+from tinycnn.kernels.numba.caches import prefetch, stream_row
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import clear, share, tile_width
 from tinycnn.kernels.numba.lane_tile import multiply_lanes
 from tinycnn.kernels.numba.tile import ROWS, multiply_tile
-from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of, prefetch, stream_row
+from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of
 
 # AlexNet's first layer, 16 images, two threads, each with 1 MiB of L2: backward_input takes 9.2 ms by BLAS, and by
 # pieces of 64 x 512, 32 x 2048, 16 x 4096 and 8 x 8192 numbers 8.2, 6.2, 5.7 and 6.6; with 64 images 17, 18, 19 and 53.

@@ -20,8 +20,6 @@ from numba.extending import intrinsic
 from tinycnn.kernels.numba.compile import inlined
 from tinycnn.kernels.numba.tile import VECTOR_BYTES
 
-CACHE_LINE = 64  # bytes
-
 
 @inlined
 def lanes_of(array: Any) -> int:
@@ -29,7 +27,7 @@ def lanes_of(array: Any) -> int:
     return VECTOR_BYTES // array.itemsize
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, start: Any) -> Any:
+def pointer(context: Any, builder: Any, kind: Any, array: Any, start: Any) -> Any:
     """Where number ``start`` of a flat array is."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [start])
 
@@ -47,8 +45,8 @@ def copy_row(context, source, start, out, out_start, count, least):
         source, start, out, out_start, count, least = arguments
         size = signature.args[0].dtype.bitwidth // 8
         number, integer = context.get_data_type(signature.args[0].dtype), count.type
-        source = _pointer(context, builder, signature.args[0], source, start)
-        out = _pointer(context, builder, signature.args[2], out, out_start)
+        source = pointer(context, builder, signature.args[0], source, start)
+        out = pointer(context, builder, signature.args[2], out, out_start)
 
         def copy(index: Any, lanes: int) -> None:
             vector = ir.VectorType(number, lanes)
@@ -88,8 +86,8 @@ def add_row(context, source, start, out, out_start, count):
         source, start, out, out_start, count = arguments
         size = signature.args[0].dtype.bitwidth // 8
         number, integer = context.get_data_type(signature.args[0].dtype), count.type
-        source = _pointer(context, builder, signature.args[0], source, start)
-        out = _pointer(context, builder, signature.args[2], out, out_start)
+        source = pointer(context, builder, signature.args[0], source, start)
+        out = pointer(context, builder, signature.args[2], out, out_start)
 
         def add(index: Any, lanes: int) -> None:
             vector = ir.VectorType(number, lanes)
@@ -120,56 +118,10 @@ def copy_vector(context, source, start, out, out_start):
         source, start, out, out_start = arguments
         size = signature.args[0].dtype.bitwidth // 8
         vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), VECTOR_BYTES // size)
-        source = _pointer(context, builder, signature.args[0], source, start)
-        out = _pointer(context, builder, signature.args[2], out, out_start)
+        source = pointer(context, builder, signature.args[0], source, start)
+        out = pointer(context, builder, signature.args[2], out, out_start)
         here, there = (builder.bitcast(place, vector.as_pointer()) for place in (source, out))
         builder.store(builder.load(here, align=size), there, align=size)
-        return context.get_dummy_value()
-
-    return signature, emit
-
-
-@intrinsic
-def stream_row(context, source, start, out, out_start, count):
-    """Copy whole vectors past the caches, for numbers that nobody reads soon; where they go starts at a cache line."""
-    signature = types.void(source, types.intp, out, types.intp, types.intp)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, start, out, out_start, count = arguments
-        size = signature.args[0].dtype.bitwidth // 8
-        lanes = VECTOR_BYTES // size
-        vector = ir.VectorType(context.get_data_type(signature.args[0].dtype), lanes)
-        source = _pointer(context, builder, signature.args[0], source, start)
-        out = _pointer(context, builder, signature.args[2], out, out_start)
-        past_caches = builder.module.add_metadata([ir.IntType(32)(1)])
-        with cgutils.for_range_slice(builder, count.type(0), count, count.type(lanes)) as (index, _):
-            here, there = (builder.bitcast(builder.gep(p, [index]), vector.as_pointer()) for p in (source, out))
-            stored = builder.store(builder.load(here, align=size), there, align=VECTOR_BYTES)
-            stored.set_metadata("nontemporal", past_caches)
-        return context.get_dummy_value()
-
-    return signature, emit
-
-
-@intrinsic(prefer_literal=True)
-def prefetch(context, array, start, count, to_write):
-    """Ask for so many numbers of a flat array to be brought into the nearest cache; nothing happens beyond its ends."""
-    if not isinstance(to_write, types.Literal):
-        return None
-    signature = types.void(array, types.intp, types.intp, to_write)
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, start, count, _ = arguments
-        kind, byte, word = signature.args[0], ir.IntType(8).as_pointer(), ir.IntType(32)
-        line = CACHE_LINE * 8 // kind.dtype.bitwidth
-        ask = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0i8"
-        )
-        base = context.make_array(kind)(context, builder, array).data
-        flags = word(int(signature.args[3].literal_value)), word(3), word(1)  # for writing or not, nearest, data
-        stop = builder.add(start, count)
-        with cgutils.for_range_slice(builder, start, stop, start.type(line)) as (index, _):
-            builder.call(ask, [builder.bitcast(builder.gep(base, [index]), byte), *flags])
         return context.get_dummy_value()
 
     return signature, emit
@@ -203,7 +155,7 @@ def turn(context, source, start, begins, first, out, out_start, pitch, count):
 
         def move(x: Any) -> None:
             rows = [builder.load(vector_at(source, builder.add(start, x)), align=size) for start in starts]
-            for i, row in enumerate(_transposed(builder, rows)):
+            for i, row in enumerate(_transposed(builder, rows, 16 // size)):
                 goal = builder.add(out_start, builder.mul(builder.add(x, integer(i)), pitch))
                 builder.store(row, vector_at(out, goal), align=size)
 
@@ -334,14 +286,35 @@ def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:
     return [builder.shuffle_vector(a, b, half) for a, b in zip(even, odd, strict=True) for half in (low, high)]
 
 
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """A square of vectors, transposed: each round interleaves the first half of the rows with the second."""
+def _transposed(builder: Any, rows: list[Any], inner: int) -> list[Any]:
+    """A square of vectors, transposed, by shuffles that a processor makes in one cycle.
+
+    First within the 16 bytes that hold so many numbers: each round interleaves the first half of as many rows with the
+    second. Then pieces of 16 bytes are transposed, each round those of even place and those of odd.
+    """
     lanes = len(rows)
-    low, high = (_mask([start + i // 2 + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2))
-    for _ in range(lanes.bit_length() - 1):
-        pairs = list(zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True))
-        rows = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
-    return rows
+    low, high = (
+        _mask([start + i // 2 + i % 2 * lanes for start in range(0, lanes, inner) for i in range(half, half + inner)])
+        for half in (0, inner)
+    )
+    groups = [rows[start : start + inner] for start in range(0, lanes, inner)]
+    for _ in range(inner.bit_length() - 1):
+        for g, group in enumerate(groups):
+            pairs = list(zip(group[: inner // 2], group[inner // 2 :], strict=True))
+            groups[g] = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in (low, high)]
+    even, odd = (
+        _mask([start + i for start in range(first, 2 * lanes, 2 * inner) for i in range(inner)]) for first in (0, inner)
+    )
+
+    def exchange(pieces: list[Any]) -> list[Any]:
+        if len(pieces) == 1:
+            return pieces
+        pairs = list(zip(pieces[::2], pieces[1::2], strict=True))
+        halves = (exchange([builder.shuffle_vector(a, b, mask) for a, b in pairs]) for mask in (even, odd))
+        return [vector for pair in zip(*halves, strict=True) for vector in pair]
+
+    exchanged = [exchange(list(same)) for same in zip(*groups, strict=True)]
+    return [vector for column in zip(*exchanged, strict=True) for vector in column]
 
 
 def copy_row_plainly(source: Any, start: int, out: Any, out_start: int, count: int, least: float) -> None:

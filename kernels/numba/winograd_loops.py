@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinycnn.kernels.numba.caches import prefetch
 from tinycnn.kernels.numba.compile import inlined
 from tinycnn.kernels.numba.correlation import clear, share, tile_width
 from tinycnn.kernels.numba.launch import DEPTH
@@ -21,7 +22,7 @@ from tinycnn.kernels.numba.transform import (
     weight_factors,
     weight_gradient,
 )
-from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, prefetch, turn_rows, weave
+from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, turn_rows, weave
 
 RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rounding is measured
 

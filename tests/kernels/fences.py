@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import conv_winograd, launch, pooling
+from tinycnn.kernels.numba import conv_winograd, image_lanes, launch, pooling
 
 Array = np.ndarray
 Empty = Callable[[tuple[int, ...], Any], Array]
 
-MODULES = (launch, conv_winograd, pooling)  # that take memory from the workspace
+MODULES = (launch, image_lanes, conv_winograd, pooling)  # that take memory from the workspace
 GUARD = 4096  # bytes on each side
 NAN = 0xFF  # a byte of which all floating-point numbers made are NaN
 PROT_NONE = 0
@@ -26,7 +26,8 @@ def memory_from(empty: Empty) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in MODULES:
             patch.setattr(module, "empty", empty)
-        patch.setattr(launch, "zeros", lambda shape, dtype: filled(empty(shape, dtype), 0))
+        for module in (launch, image_lanes):
+            patch.setattr(module, "zeros", lambda shape, dtype: filled(empty(shape, dtype), 0))
         yield
 
 

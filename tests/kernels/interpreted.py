@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tinycnn.kernels.numba import correlation, threads, transform, vectors
+from tinycnn.kernels.numba.lane_tile import multiply_lanes, multiply_lanes_plainly
 from tinycnn.kernels.numba.tile import multiply_tile, multiply_tile_plainly, tile_columns
 
 
@@ -17,6 +18,12 @@ def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out
     """What `multiply_tile` computes, of arrays of any shape."""
     a, b, out = (array.reshape(-1) for array in (a, b, out))
     multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
+
+
+def multiply_flat_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows):
+    """What `multiply_lanes` computes, of arrays of any shape."""
+    a, b, out = (array.reshape(-1) for array in (a, b, out))
+    multiply_lanes_plainly(a, a_start, b, begin, begin_start, place, length, out, out_start, rows)
 
 
 def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step):
@@ -30,6 +37,7 @@ def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step
 
 
 INTRINSICS = {
+    multiply_lanes: multiply_flat_lanes,
     multiply_tile: multiply_flat_tile,
     transform.multiply_lines: multiply_lines_plainly,
     vectors.add_row: vectors.add_row_plainly,

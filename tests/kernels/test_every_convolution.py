@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from tests.cases import examples
 from tests.kernels.truth import DTYPES, Drawn, Truth, algorithms, assert_true, drawn_convolutions
 from tinycnn.geometry import Axis, ConvGeometry
+from tinycnn.kernels import abreast
 from tinycnn.kernels.numpy import conv_im2col
 
 AT_LEAST = 300  # by the short profile; the long one draws 20 times as many
@@ -19,6 +20,7 @@ def kinds(geometry: ConvGeometry) -> list[str]:
     axes = g.rows, g.columns
     found = {
         "batch of one": g.N == 1,
+        "images abreast": g.N >= abreast.IMAGES,
         "groups": g.groups > 1,
         "dilation": max(g.dilation) > 1,
         "stride with a remainder": any((a.size + a.lead + a.trail - a.extent) % a.stride for a in axes),
@@ -83,6 +85,12 @@ SPECIAL = {
     # more tiles than a block of Winograd's, more images than one range
     "blocks of tiles": ConvGeometry(Axis(66, 3, 1, 1, 1), Axis(63, 3, 1, 1, 1), 3, 5, 7),
     "many small images": ConvGeometry(Axis(4, 3, 1, 1, 1), Axis(5, 3, 1, 1, 1), 90, 3, 4),
+    # images side by side: more than a block, several bands of each, a last one of few and of one
+    "blocks of images": ConvGeometry(Axis(14, 5), Axis(14, 5), 97, 6, 16),
+    "blocks and bands of images": ConvGeometry(Axis(23, 3, 1, 1, 1), Axis(22, 3, 1, 1, 1), 35, 7, 9),
+    "blocks of images, stride and groups": ConvGeometry(Axis(13, 4, 2, 3, 1, 2), Axis(17, 3, 3, 2, 0), 49, 8, 12, 4),
+    "blocks of images, by channel": ConvGeometry(Axis(7, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 65, 9, 9, 9),
+    "blocks of images, long rows": ConvGeometry(Axis(5, 3, 1, 1, 1), Axis(29, 3, 1, 1, 1), 38, 3, 17),
     # AlexNet's first layer; LeNet-5's
     "stride 4": ConvGeometry(Axis(51, 11, 4, 2, 2), Axis(47, 11, 4, 2, 2), 2, 3, 16),
     "lenet": ConvGeometry(Axis(14, 5), Axis(14, 5), 4, 6, 16),

@@ -6,9 +6,16 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.cases import normal
-from tests.kernels.tile_calls import lines_of, run_tile
+from tests.kernels.tile_calls import lines_of, run_lanes, run_tile
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import transform
+from tinycnn.kernels.numba.lane_tile import (
+    LANE_HEIGHTS,
+    REGISTERS,
+    columns_beside,
+    cut_lanes,
+    multiply_lanes_plainly,
+)
 from tinycnn.kernels.numba.tile import HEIGHTS, ROWS, VECTOR_BYTES, VECTORS, cut, multiply_tile_plainly, tile_columns
 from tinycnn.kernels.numpy.conv_winograd import _both_sides
 from tinycnn.kernels.numpy.winograd_transform import TILINGS
@@ -78,6 +85,57 @@ def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, 
         touched[out_start + i * pitch : out_start + i * pitch + columns] = True
     assert (out[~touched] == expected[~touched]).all(), "a number beside the tile was changed"
     assert [array.tobytes() for array in (a, b, offset)] == given
+
+
+@pytest.mark.parametrize("rows", [1, 2, 6, 7, 16, 64, 120])
+@pytest.mark.parametrize("columns", [1, 9, 25, 150, 400])
+def test_panels_of_lanes_hold_all_rows_with_the_fewest_products(rows, columns):
+    panels, height = cut_lanes(rows, columns)
+    assert height in LANE_HEIGHTS
+    assert 0 <= panels * height - rows < height
+
+    def products(height):
+        tiles = -(-rows // height) * -(-columns // columns_beside(height))
+        return tiles * height * columns_beside(height)
+
+    assert products(height) == min(map(products, LANE_HEIGHTS))
+
+
+def test_sums_over_lanes_leave_registers_for_both_sides():
+    for rows in LANE_HEIGHTS:
+        assert REGISTERS - rows <= rows * columns_beside(rows) + rows + 1 <= REGISTERS
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("rows", LANE_HEIGHTS)
+@pytest.mark.parametrize("length", [1, 7, 300])
+@pytest.mark.parametrize("starts", [(0, 0, 0), (5, 3, 7)], ids=["zero", "odd"])
+def test_sums_over_lanes_are_their_plain_twin_at_any_start(starts, length, rows, dtype):
+    lanes, columns = tile_columns(dtype) // VECTORS, columns_beside(rows)
+    a_start, begin_start, out_start = starts
+    rng = np.random.default_rng(2)
+    a = normal(1, a_start + length * rows * lanes + 3, dtype=dtype)
+    begin = rng.integers(0, 200, begin_start + columns + 1).astype(np.uint64)  # columns overlap, in no order
+    place = rng.integers(0, 200, length + 1)
+    b = normal(3, 400 + lanes, dtype=dtype)
+    out = normal(4, out_start + rows * columns + 5, dtype=dtype)
+    given = [array.tobytes() for array in (a, b, begin, place)]
+    factors = a[a_start : a_start + length * rows * lanes].astype(np.float64).reshape(length, rows, 1, lanes)
+    reach = np.add.outer(place[:length], begin[begin_start : begin_start + columns].astype(np.int64))
+    cells = b.astype(np.float64)[reach[:, None, :, None] + np.arange(lanes)]  # (length, 1, columns, lanes)
+    expected, size = out.astype(np.float64), np.abs(out.astype(np.float64))
+    where = slice(out_start, out_start + rows * columns)
+    expected[where] += (factors * cells).sum((0, 3)).reshape(-1)
+    size[where] += np.abs(factors * cells).sum((0, 3)).reshape(-1)
+    twin = out.copy()
+    multiply_lanes_plainly(a, a_start, b, begin, begin_start, place, length, twin, out_start, rows)
+    run_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows)
+    allowed = (2 + np.sqrt(length * lanes)) * np.finfo(dtype).eps * size
+    for made in (out, twin):
+        assert (abs(made - expected) <= allowed).all()
+        assert (made[:out_start] == expected[:out_start]).all()
+        assert (made[where.stop :] == expected[where.stop :]).all()
+    assert [array.tobytes() for array in (a, b, begin, place)] == given
 
 
 @EVERY_DTYPE

@@ -2,14 +2,21 @@
 
 from numba import njit
 
+from tinycnn.kernels.numba.caches import prefetch, stream_row
+from tinycnn.kernels.numba.lane_tile import multiply_lanes
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import multiply_lines
-from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, prefetch, stream_row, turn, weave
+from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, turn, weave
 
 
 @njit
 def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns):
     multiply_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
+
+
+@njit
+def run_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows):
+    multiply_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows)
 
 
 @njit

@@ -182,7 +182,7 @@ def drawn_convolutions(draw: st.DrawFn, most_terms: int) -> Drawn:
     rows, columns = draw(_axes(everyday)), draw(_axes(everyday))
     room = max(1, most_terms // (rows.out * columns.out * rows.kernel * columns.kernel))
     sizes = []
-    for choices in ((1, 1, 2, 3), (1, 1, 2, 3), (1, 2, 3, 7, 17, 33), (1, 2, 3, 7, 17, 33)):
+    for choices in ((1, 1, 2, 3, 33), (1, 1, 2, 3), (1, 2, 3, 7, 17, 33), (1, 2, 3, 7, 17, 33)):
         fitting = [size for size in choices if size <= room]
         sizes.append(draw(st.sampled_from(fitting)))
         room //= sizes[-1]

@@ -35,7 +35,7 @@ def stream_row(context, source, start, out, out_start, count):
         out = pointer(context, builder, signature.args[2], out, out_start)
         past_caches = builder.module.add_metadata([ir.IntType(32)(1)])
         with cgutils.for_range_slice(builder, count.type(0), count, count.type(lanes)) as (index, _):
-            here, there = (builder.bitcast(builder.gep(p, [index]), vector.aspointer()) for p in (source, out))
+            here, there = (builder.bitcast(builder.gep(p, [index]), vector.as_pointer()) for p in (source, out))
             stored = builder.store(builder.load(here, align=size), there, align=VECTOR_BYTES)
             stored.set_metadata("nontemporal", past_caches)
         return context.get_dummy_value()
@@ -52,7 +52,7 @@ def prefetch(context, array, start, count, to_write):
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, start, count, _ = arguments
-        kind, byte, word = signature.args[0], ir.IntType(8).aspointer(), ir.IntType(32)
+        kind, byte, word = signature.args[0], ir.IntType(8).as_pointer(), ir.IntType(32)
         line = CACHE_LINE * 8 // kind.dtype.bitwidth
         ask = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), [byte, word, word, word]), "llvm.prefetch.p0i8"

@@ -77,7 +77,8 @@ def pack(weight: Array, correlation: Correlation) -> Array:
     b = correlation.bands
     panels = empty((b.groups * b.panels, b.length * b.panel_rows), weight.dtype)
     flat = contiguous(weight).reshape(-1)
-    pack_weight(flat, correlation.weight_strides, correlation.cell, correlation.record, panels)
+    with team(panels.size, len(panels)):  # a small weight is packed sooner than another thread is woken
+        pack_weight(flat, correlation.weight_strides, correlation.cell, correlation.record, panels)
     return panels
 
 

@@ -25,6 +25,7 @@ from tinycnn.kernels.numba.tile import VECTOR_BYTES
 from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
 
 SHARE = 1 << 22  # multiply-adds of a thread's share: 0.1 ms at 80 GFLOP/s; not tuned
+OWN = 1 << 21  # multiply-adds from which loops of our own are faster, by 2 to 3; with half as many by 0.8 to 1.3
 FEW = 3  # images, up to which BLAS is as fast in backward_input; forward it is for one alone
 LARGE = 1 << 24  # bytes of a weight's gradient that are written past the caches; half of them are slower by a tenth
 
@@ -80,7 +81,7 @@ def linear_backward_weight(grad: Array, x: Array) -> Array:
 
 def _is_large(rows: int, shape: tuple[int, ...]) -> bool:
     """Whether a product with a weight of this shape is worth loops of our own."""
-    return rows * math.prod(shape) >= 2 * SHARE
+    return rows * math.prod(shape) >= OWN
 
 
 def _whole_vectors(matrix: Array) -> int:

@@ -65,3 +65,12 @@ def prefetch(context, array, start, count, to_write):
         return context.get_dummy_value()
 
     return signature, emit
+
+
+def prefetch_plainly(array: Any, start: int, count: int, to_write: bool) -> None:
+    """What `prefetch` does to the numbers: nothing."""
+
+
+def stream_row_plainly(source: Any, start: int, out: Any, out_start: int, count: int) -> None:
+    """What `stream_row` does."""
+    out[out_start : out_start + count] = source[start : start + count]

@@ -104,18 +104,14 @@ def cache_folder(module: str) -> str:
 def _sources(module: str) -> set[str]:
     """The source of a module here, and of all modules of kernels that it names, directly or not."""
     found: dict[Path, str] = {}
-    waiting = [("numba", module)]
+    waiting: list[tuple[str, ...]] = [("numba", module)]
     while waiting:
         path = Path(__file__).parents[1].joinpath(*waiting.pop()).with_suffix(".py")
         if path not in found and path.exists():
             found[path] = path.read_text(encoding="utf-8")
             named = re.findall(r"tinycnn\.kernels\.(\w+)(?:\.(\w+))?(?: import (\([^)]*\)|.*))?", found[path])
-            waiting += [
-                (package, name)
-                for package, inside, names in named
-                for name in (inside, *re.findall(r"\w+", names))
-                if name
-            ]
+            for package, inside, names in named:
+                waiting += [(package,), *((package, name) for name in (inside, *re.findall(r"\w+", names)) if name)]
     return set(found.values())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import correlation, threads, transform, vectors
+from tinycnn.kernels.numba import caches, correlation, threads, transform, vectors
 from tinycnn.kernels.numba.lane_tile import multiply_lanes, multiply_lanes_plainly
 from tinycnn.kernels.numba.tile import multiply_tile, multiply_tile_plainly, tile_columns
 
@@ -40,6 +40,8 @@ INTRINSICS = {
     multiply_lanes: multiply_flat_lanes,
     multiply_tile: multiply_flat_tile,
     transform.multiply_lines: multiply_lines_plainly,
+    caches.prefetch: caches.prefetch_plainly,
+    caches.stream_row: caches.stream_row_plainly,
     vectors.add_row: vectors.add_row_plainly,
     vectors.copy_vector: vectors.copy_vector_plainly,
     vectors.copy_row: vectors.copy_row_plainly,

@@ -6,11 +6,12 @@
 
 The transformed weight is made once a call, in panels as `multiply_tile` reads them. Then each thread takes a block of
 tiles through all three steps by itself: it transforms the block, multiplies at each of the a·a points, and transforms
-back, without waiting for another thread and without writing a factor to memory. Threads share the blocks of tiles, and,
-where those are few, the panels of the result's channels; a block is then transformed once for each share. In
-backward_input a thread owns whole images, since tiles overlap there; in backward_weight it owns channels and sums over
-all tiles, RUN of them at a time for the rounding's sake. Where an image has one window, itself, a tile would be made
-for one output, with more products than the definition has; that is left to BLAS.
+back, without waiting for another thread and without writing a factor to memory. Threads share the tiles, and, where
+those are few, the panels of the result's channels; a block is then transformed once for each share. In backward_input a
+thread owns whole images, since tiles overlap there; in backward_weight a part of the tiles, whose sums are added up in
+the end, or channels where there are many, and RUN tiles are summed at a time for the rounding's sake. Where an image
+has one window, itself, a tile would be made for one output, with more products than the definition has; that is left to
+BLAS.
 
 Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source. The transforms are in `transform`.
 """
@@ -30,7 +31,7 @@ from tinycnn.kernels.numba.compile import parallel_kernel
 from tinycnn.kernels.numba.one_window import fills_the_input
 from tinycnn.kernels.numba.threads import team
 from tinycnn.kernels.numba.tile import VECTORS, cut, tile_columns
-from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, pack_panel, sum_share
+from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, finish_panel, pack_panel, sum_share
 from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy.conv_winograd import Plan
 from tinycnn.kernels.numpy.winograd_transform import TILINGS, refusal
@@ -41,6 +42,8 @@ __all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refu
 # is as fast, the double is slower by 1 to 7 %, and so are other LEAST and MOST, by up to 10 %.
 FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
 LEAST, MOST = 64, 256  # tiles of a block
+PARTS = 4  # of the tiles, each of which backward_weight sums up by itself, where the sums are no more than SUMS
+SUMS = 1 << 20  # numbers; for more channels threads share these instead, which transforms much of the tiles twice
 STAGGER = 32  # numbers between lines that would else lie a multiple of 4 KiB apart, for which a cache has few places
 
 
@@ -124,26 +127,28 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
         return one_window.backward_weight(grad, x, geometry)
     layout, width = layout_of(geometry), tile_columns(x.dtype)
     dw = empty(geometry.weight_shape, x.dtype)
-    panels, column_panels = layout.k_panels, -(-layout.C // width)
-    with team(geometry.multiply_adds, layout.groups * panels * column_panels) as threads:
-        across = min(column_panels, -(-threads // layout.groups))
-        down = min(panels, -(-threads // (layout.groups * across)))
+    points, lanes, panels, column_panels = layout.a**2, width // VECTORS, layout.k_panels, -(-layout.C // width)
+    size = points * panels * column_panels * layout.k_rows * width
+    parts = PARTS if size <= SUMS else 1  # whatever the number of threads, so that it changes no bit
+    with team(geometry.multiply_adds, parts * layout.groups * panels * column_panels) as threads:
+        across = min(column_panels, -(-threads // (parts * layout.groups)))
+        down = min(panels, -(-threads // (parts * layout.groups * across)))
         share = -(-panels // down), -(-column_panels // across)
-        # Whole RUNs, or what is summed in one go, and so the rounding, would depend on the number of threads.
-        block = _block(layout, layout.K // down + layout.C // across, layout.tiles, max(RUN, width))
-        points, lanes = layout.a**2, width // VECTORS
+        block = _block(layout, layout.K // down + layout.C // across, -(-layout.tiles // parts), max(RUN, width))
+        sums = empty((parts, layout.groups, points, panels, column_panels, layout.k_rows * width), x.dtype)
+        record = np.array([layout], LAYOUT)
         sum_products(
             contiguous(grad),
             contiguous(x),
-            np.array([layout], LAYOUT),
+            record,
             down,
             across,
             empty((threads, points, share[0], block + lanes, layout.k_rows), x.dtype),  # what turning writes beyond
-            empty((threads, points, share[1], block, width), x.dtype),
+            empty((threads, points, share[1], block + 1, width), x.dtype),  # one more, for lines to lie staggered
             empty((threads, max(layout.k_rows, width) * points * width), x.dtype),
-            empty((threads, points, share[0], share[1], layout.k_rows * width), x.dtype),
-            dw,
+            sums,
         )
+        sum_parts(sums, record, dw)
     return dw
 
 
@@ -219,7 +224,14 @@ def correlate(source, factors, bias, relu, layouts, bounds, chunks, backward, bl
 
 
 @parallel_kernel
-def sum_products(grad, source, layouts, down, across, lefts, rights, made, sums, dw):
-    """All of dw, the pairs of channels shared among the threads."""
+def sum_products(grad, source, layouts, down, across, lefts, rights, made, sums):
+    """The sums over each part of all tiles, the parts and the pairs of channels shared among the threads."""
     for thread in prange(len(lefts)):
-        sum_share(grad, source, layouts, down, across, lefts, rights, made, sums, dw, np.int64(thread))
+        sum_share(grad, source, layouts, down, across, lefts, rights, made, sums, np.int64(thread))
+
+
+@parallel_kernel
+def sum_parts(sums, layouts, dw):
+    """All of dw from the sums of the parts, by panels of kernels."""
+    for index in prange(sums.shape[1] * sums.shape[3]):
+        finish_panel(sums, layouts, dw, np.int64(index))

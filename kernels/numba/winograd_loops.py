@@ -253,24 +253,27 @@ def add_tiles(products, made, c, t, runs, found, p, between, cells, woven, dx):
 
 
 @inlined
-def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, all_sums, dw, thread):
-    """Sum over all tiles for a share of the pairs of channels, and transform back."""
-    p, left, right, made, sums = layouts[0], lefts[thread], rights[thread], all_made[thread], all_sums[thread]
+def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums, thread):
+    """Sum over parts of the tiles for a share of the pairs of channels."""
+    p, left, right, made = layouts[0], lefts[thread], rights[thread], all_made[thread]
     width, lanes, points = tile_width(source), lanes_of(source), p.a * p.a
     block, pitch, rows = left.shape[2] - lanes, width + lanes, p.k_rows
-    column_panels = (p.C + width - 1) // width
+    parts, column_panels = sums.shape[0], sums.shape[4]
     cells = np.zeros(points * pitch, source.dtype)
     between = np.empty(points * width, source.dtype)
     row, begin = np.arange(RUN) * width, np.empty(width + rows + lanes, np.int64)
     runs, found = np.empty((block // width, width, 5), np.int64), np.empty(block // width, np.int64)
     tiles = p.N * p.T * p.U
-    for item in share(p.groups * down * across, thread, len(lefts)):
-        group, rest = divmod(item, down * across)
-        part, column_part = divmod(rest, across)
-        own = range(part * p.k_panels // down, (part + 1) * p.k_panels // down)
+    blocks = (tiles + block - 1) // block
+    for item in share(parts * p.groups * down * across, thread, len(lefts)):
+        part, rest = divmod(item, p.groups * down * across)
+        group, rest = divmod(rest, down * across)
+        kernels, column_part = divmod(rest, across)
+        own = range(kernels * p.k_panels // down, (kernels + 1) * p.k_panels // down)
         own_columns = range(column_part * column_panels // across, (column_part + 1) * column_panels // across)
-        sums[:] = 0
-        for first in range(0, tiles, block):
+        total = sums[part, group]
+        total[:, own.start : own.stop, own_columns.start : own_columns.stop] = 0
+        for first in range(part * blocks // parts * block, (part + 1) * blocks // parts * block, block):
             count = min(block, tiles - first)
             tile_panels = (count + width - 1) // width
             for t in range(tile_panels):
@@ -294,21 +297,30 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, all_
                         start = i * points * width
                         input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, made, start, width)
                     side_by_side(made, begin, channels, right, panel - own_columns.start, t, points)
-            channels = min(p.C, own_columns.stop * width) - own_columns.start * width
-            multiply_runs(left, right, count, len(own), channels, row, sums)
-        flat, line = sums.reshape(-1), sums.shape[1] * sums.shape[2] * sums.shape[3]
-        for panel in own:
-            for i in range(min(rows, p.K - panel * rows)):
-                for column in own_columns:
-                    at = (panel - own.start) * sums.shape[2] + column - own_columns.start
-                    start = at * sums.shape[3] + i * width
-                    weight_gradient(p.tiling, flat, start, p.a * line, line, between, cells, 0, width)
-                    for lane in range(min(width, p.C - column * width)):
-                        plane = dw[group * p.K + panel * rows + i, column * width + lane]
-                        plane[:] = 0
-                        for y in range(p.first_r, p.end_r):
-                            for x in range(p.first_s, p.end_s):
-                                plane[y, x] = cells[(y * p.r + x) * width + lane]
+            multiply_runs(left, right, count, own, own_columns, p.C, row, total)
+
+
+@inlined
+def finish_panel(sums, layouts, dw, index):
+    """Add the parts, and transform back, for one panel of kernels."""
+    p, width = layouts[0], tile_width(dw)
+    group, panel = divmod(index, p.k_panels)
+    cells, between = np.empty(p.r * p.r * width, dw.dtype), np.empty(p.r * p.a * width, dw.dtype)
+    flat, line = sums.reshape(-1), sums[0, 0, 0].size
+    for i in range(min(p.k_rows, p.K - panel * p.k_rows)):
+        for column in range(sums.shape[4]):
+            start = group * sums[0, 0].size + (panel * sums.shape[4] + column) * sums.shape[5] + i * width
+            for part in range(1, len(sums)):
+                for point in range(p.a * p.a):
+                    at = start + point * line
+                    add_row(flat, at + part * sums[0].size, flat, at, width)
+            weight_gradient(p.tiling, flat, start, p.a * line, line, between, cells, 0, width)
+            for lane in range(min(width, p.C - column * width)):
+                plane = dw[group * p.K + panel * p.k_rows + i, column * width + lane]
+                plane[:] = 0
+                for y in range(p.first_r, p.end_r):
+                    for x in range(p.first_s, p.end_s):
+                        plane[y, x] = cells[(y * p.r + x) * width + lane]
 
 
 @inlined
@@ -328,16 +340,16 @@ def side_by_side(made, begin, channels, factors, panel, t, points):
 
 
 @inlined
-def multiply_runs(left, right, count, panels, channels, row, sums):
+def multiply_runs(left, right, count, own, own_columns, channels, row, total):
     """At each point add the products of the block's tiles, RUN at a time, to the sums."""
     width, block, rows = right.shape[3], left.shape[2], left.shape[3]
-    flat_left, flat_right, flat = left.reshape(-1), right.reshape(-1), sums.reshape(-1)
+    flat_left, flat_right, flat = left.reshape(-1), right.reshape(-1), total.reshape(-1)
     for point in range(len(left)):
-        for column in range((channels + width - 1) // width):
-            b = (point * right.shape[1] + column) * right.shape[2] * width
-            for panel in range(panels):
-                a = (point * left.shape[1] + panel) * block * rows
-                out = ((point * sums.shape[1] + panel) * sums.shape[2] + column) * rows * width
+        for column in own_columns:
+            b = (point * right.shape[1] + column - own_columns.start) * right.shape[2] * width
+            for panel in own:
+                a = (point * left.shape[1] + panel - own.start) * block * rows
+                out = ((point * total.shape[1] + panel) * total.shape[2] + column) * rows * width
                 for start in range(0, count, RUN):
                     multiply_tile(
                         flat_left, a + start * rows, flat_right, b + start * width, row, 0,

@@ -94,7 +94,8 @@ def _emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums = [[builder.phi(vector) for _ in range(columns)] for _ in range(height)]
         panel = builder.gep(a, [builder.mul(step, integer(height * lanes))])
         factors = [load(panel, integer(i * lanes)) for i in range(height)]
-        here, added = builder.load(builder.gep(place, [step])), [[] for _ in range(height)]
+        here = builder.load(builder.gep(place, [step]))
+        added: list[list[Any]] = [[] for _ in range(height)]
         for j, line in enumerate(lines):
             cell = load(line, here)
             for i in range(height):

@@ -11,9 +11,9 @@ Array = npt.NDArray[Any]
 """A NumPy or CuPy array. CuPy has no stubs, so both go by NumPy's type."""
 
 
-def is_cupy(value: Any) -> bool:
+def is_cupy(value: object) -> bool:
     """Whether ``value`` is a CuPy array or scalar, told by its type's module so that CuPy stays unimported."""
-    return _is_of_cupy(type(value))
+    return _is_of_cupy(type(value))  # type: ignore[arg-type]  # mypy takes a class for something without a hash
 
 
 @cache

@@ -92,7 +92,6 @@ def _both_sides(side: str) -> Callable[..., None]:
     rows = tuple(MATRICES[first + t].shape[0] for t in range(3))
     columns = tuple(MATRICES[first + t].shape[1] for t in range(3))
 
-    @inlined
     def both_sides(tiling, source, start, down, across, between, out, out_start, out_line):
         width = VECTORS * VECTOR_BYTES // source.itemsize
         m, n = rows[tiling], columns[tiling]
@@ -111,7 +110,9 @@ def _both_sides(side: str) -> Callable[..., None]:
             else:
                 multiply_lines(two, between, i * n * width, width, out, out_start + i * m * out_line, out_line)
 
-    return both_sides
+    # Machine code that several processes have kept is linked by name: of one name, the first would stand for all.
+    both_sides.__name__ = both_sides.__qualname__ = f"both_sides_of_{side}"
+    return inlined(both_sides)
 
 
 input_factors = _both_sides("input")

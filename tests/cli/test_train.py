@@ -92,7 +92,7 @@ def test_interrupted_saved_and_resumed_it_ends_bit_for_bit_the_same(undisturbed,
     process.send_signal(signal.SIGINT)  # with seconds to go
     rest, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert not error
+    assert [line for line in error.splitlines() if not line.startswith("tinycnn: compiling kernels")] == []
     assert f"to go on: tinycnn train --resume {folder}" in rest
     assert command("train", "--resume", folder).status == 0
     for name in ("best.safetensors", "last.safetensors"):

@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,18 @@ wide = binding.get_host_cpu_features().get("avx512f", False)
 assert ("-prefer-256-bit" in os.environ.get("NUMBA_CPU_FEATURES", "")) == wide
 """
     assert_ran("-c", code)
+
+
+def test_no_two_functions_that_are_compiled_in_have_one_name():
+    # What processes have kept is linked by name: of two functions of one name, one would run in the place of both.
+    import tinycnn.kernels.numba  # noqa: F401 - loads all of them
+
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tinycnn.kernels.numba"):
+            for value in vars(module).values():
+                function = getattr(value, "py_func", None)
+                if function is not None:
+                    named = function.__module__, function.__qualname__
+                    assert found.setdefault(named, function) is function, named
+    assert len(found) > 50

@@ -211,10 +211,8 @@ def _correlation(
     rows, columns = sides
     blocks = -(-g.N // abreast)
     if abreast > 1:
-        across, most = (
-            columns.out,
-            (CELLS - row_cells(channels, sides, rows.spread)) // row_cells(channels, sides, 1, M),
-        )
+        across = columns.out
+        most = (CELLS - row_cells(channels, sides, rows.spread)) // row_cells(channels, sides, 1, M)
         down = _whole_rows(rows.out, max(1, min(most, rows.out)), blocks * g.groups, threads)
     else:
         most = max(1, min(POSITIONS, SUMS // held))

@@ -34,6 +34,12 @@ def backward_weight(g: ConvGeometry) -> bool:
     return (g.Q < LONG or min(g.C, g.K) < FEW * g.groups) and fits(g)
 
 
+def tanh_pool(g: ConvGeometry) -> bool:
+    """Whether tanh and the mean of 2x2 windows can follow in the same go: whole windows, of images that fit a cache."""
+    cells = g.C * (g.H + _pads(g.rows)) * (g.W + _pads(g.columns)) + g.K * g.P * g.Q
+    return g.N >= IMAGES and g.stride == (1, 1) and g.P % 2 == g.Q % 2 == 0 and cells <= CELLS * g.groups
+
+
 def fits(g: ConvGeometry) -> bool:
     """Whether there are images for a tile, and what one row of outputs, or of dx, is made of stays in cache."""
     row, grad_row = g.columns.size + _pads(g.columns), g.W + g.S

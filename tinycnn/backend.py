@@ -261,6 +261,23 @@ def fuses_relu(kernels: Kernels, algorithm: str, geometry: Any) -> bool:
     return hasattr(_algorithm(kernels, algorithm, "forward", geometry), "forward_relu")
 
 
+def tanh_pool_kernels(kernels: Kernels, algorithm: str, geometry: Any) -> ModuleType | None:
+    """The kernels of the algorithm that runs here, if it can let tanh and the mean of 2x2 windows follow in one go.
+
+    Where ``auto`` takes different algorithms for the passes, none does.
+
+    Raises
+    ------
+    ValueError
+        As `convolution`.
+    """
+    module = _algorithm(kernels, algorithm, "forward", geometry)
+    if not hasattr(module, "forward_tanh_pool") or not module.fuses_tanh_pool(geometry):
+        return None
+    passes = ("backward_input", "backward_weight")
+    return module if all(_algorithm(kernels, algorithm, phase, geometry) is module for phase in passes) else None
+
+
 def _algorithm(kernels: Kernels, algorithm: str, phase: str, geometry: Any) -> ModuleType:
     """The module of the algorithm that runs one pass."""
     if algorithm == "auto":

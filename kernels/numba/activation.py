@@ -22,7 +22,7 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.kernels.numba.chunks import bounds, chunks, flat, share
-from tinycnn.kernels.numba.compile import fusing_kernel, kernel, parallel_kernel
+from tinycnn.kernels.numba.compile import fusing_inlined, fusing_kernel, kernel, parallel_kernel
 from tinycnn.kernels.numba.workspace import empty
 from tinycnn.kernels.numpy import activation as plain
 
@@ -61,7 +61,7 @@ def tanh_forward(x: Array) -> Array:
 def tanh_backward(grad: Array, y: Array) -> Array:
     """dx = dy · (1 − y²)."""
     dx = empty(grad.shape, grad.dtype)
-    share(_damp, _damp_chunks, chunks(y.size, y.size), flat(grad), flat(y), flat(dx))
+    share(damp, _damp_chunks, chunks(y.size, y.size), flat(grad), flat(y), flat(dx))
     return dx
 
 
@@ -100,36 +100,43 @@ def _tanh_chunks(x, y, count):
         _tanh(x[i:j], y[i:j])
 
 
+@fusing_inlined
+def tanh_of(x):
+    """Tanh of one float32."""
+    a = abs(x)
+    twice = TWO * (a if a < LIMIT else LIMIT)  # NaN becomes the limit here, and is put back below
+    n = np.int32(twice * PER_LN2 + HALF)
+    whole = np.float32(n)
+    r = (twice - whole * LN2_HIGH) - whole * LN2_LOW
+    series = TAYLOR[7]
+    series = series * r + TAYLOR[6]
+    series = series * r + TAYLOR[5]
+    series = series * r + TAYLOR[4]
+    series = series * r + TAYLOR[3]
+    series = series * r + TAYLOR[2]
+    series = series * r * r + r
+    power = np.int32((n + 127) << 23).view(np.float32)  # 2^n, as its exponent is stored
+    e = power * series + (power - ONE)
+    positive = e / (e + TWO)
+    return x if x != x else math.copysign(positive, x)
+
+
 @fusing_kernel
 def _tanh(x, y):
     for i in range(len(x)):
-        a = abs(x[i])
-        twice = TWO * (a if a < LIMIT else LIMIT)  # NaN becomes the limit here, and is put back below
-        n = np.int32(twice * PER_LN2 + HALF)
-        whole = np.float32(n)
-        r = (twice - whole * LN2_HIGH) - whole * LN2_LOW
-        series = TAYLOR[7]
-        series = series * r + TAYLOR[6]
-        series = series * r + TAYLOR[5]
-        series = series * r + TAYLOR[4]
-        series = series * r + TAYLOR[3]
-        series = series * r + TAYLOR[2]
-        series = series * r * r + r
-        power = np.int32((n + 127) << 23).view(np.float32)  # 2^n, as its exponent is stored
-        e = power * series + (power - ONE)
-        positive = e / (e + TWO)
-        y[i] = x[i] if x[i] != x[i] else math.copysign(positive, x[i])
+        y[i] = tanh_of(x[i])
 
 
 @parallel_kernel
 def _damp_chunks(grad, y, dx, count):
     for chunk in prange(count):
         i, j = bounds(chunk, count, len(grad))
-        _damp(grad[i:j], y[i:j], dx[i:j])
+        damp(grad[i:j], y[i:j], dx[i:j])
 
 
 @kernel
-def _damp(grad, y, dx):
+def damp(grad, y, dx):
+    """dx = dy · (1 − y²), entry by entry."""
     one = y.dtype.type(1)
     for i in range(len(grad)):
         dx[i] = grad[i] * (one - y[i] * y[i])

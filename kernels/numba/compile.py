@@ -72,6 +72,12 @@ def inlined(function: Kernel) -> Kernel:
     return made
 
 
+def fusing_inlined(function: Kernel) -> Kernel:
+    """As `inlined`, with products added to in the same instruction as in a `fusing_kernel`."""
+    made: Kernel = numba.njit(error_model="numpy", nogil=True, fastmath={"contract"})(function)
+    return made
+
+
 def _compiled(function: Kernel, **options: Any) -> Kernel:
     options |= {"error_model": "numpy", "nogil": True}
     folder = cache_folder(function.__module__.rpartition(".")[2])

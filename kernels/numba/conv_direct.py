@@ -8,7 +8,8 @@ written. That waste, (S − 1) / (Q + S − 1) of a band, is direct convolution'
 backward_weight sums over positions, dW[k, c, t] = Σ dy[k, position] · patch[position + tap, c]. There the patch is
 turned so that channels are neighbours, and a tile is a panel of kernels by a few channels of one tap.
 
-Where rows are short and images many, vectors lie across images instead: see `image_lane_loops`.
+Where rows are short and images many, vectors lie across images instead: see `image_lane_loops`, and for what can then
+be done in the same go `lane_pooling_loops`.
 
 Plain twin: `tinycnn.kernels.numpy.conv_direct`.
 """
@@ -21,7 +22,7 @@ from numba import prange
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
 from tinycnn.kernels import abreast
-from tinycnn.kernels.numba import image_lanes, launch, one_window
+from tinycnn.kernels.numba import image_lanes, lane_pooling, launch, one_window
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import (
     copy_patch,
@@ -82,6 +83,10 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     entry[:, correlation.bands.channels :] = -1
     scratch = (correlation.bands.channel_cells + width) * channels
     return launch.backward_weight(_accumulate, grad, x, geometry, correlation, entry.reshape(-1), scratch)
+
+
+fuses_tanh_pool = abreast.tanh_pool
+forward_tanh_pool, backward_tanh_pool = lane_pooling.forward, lane_pooling.backward
 
 
 @parallel_kernel

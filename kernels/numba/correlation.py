@@ -119,11 +119,13 @@ class Correlation(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def forward_correlation(g: ConvGeometry, threads: int, abreast: int = 1) -> Correlation:
-    """The correlation that is convolution's forward, with so many images side by side."""
+def forward_correlation(g: ConvGeometry, threads: int, abreast: int = 1, unit: int = 1) -> Correlation:
+    """The correlation that is convolution's forward, with so many images side by side, in bands of whole units."""
     K, channels = g.K // g.groups, g.C // g.groups
     strides = (K * channels * g.R * g.S, channels * g.R * g.S, g.R * g.S)
-    return _correlation(g, K, channels, (_forward_side(g.rows), _forward_side(g.columns)), strides, threads, K, abreast)
+    return _correlation(
+        g, K, channels, (_forward_side(g.rows), _forward_side(g.columns)), strides, threads, K, abreast, unit
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -186,9 +188,12 @@ def _band_rows(rows: int, width: int, most: int, images: int, threads: int) -> i
     return min(range(1, most + 1), key=cost)
 
 
-def _whole_rows(rows: int, most: int, blocks: int, threads: int) -> int:
-    """The height of bands of images side by side that lets the threads end soonest."""
-    return min(range(1, most + 1), key=lambda height: (-(-blocks * -(-rows // height) // threads) * height, -height))
+def _whole_rows(rows: int, most: int, unit: int, blocks: int, threads: int) -> int:
+    """The height of bands of images side by side that lets the threads end soonest, in whole units."""
+    return min(
+        range(unit, max(most, unit) + 1, unit),
+        key=lambda height: (-(-blocks * -(-rows // height) // threads) * height, -height),
+    )
 
 
 def row_cells(channels: int, sides: tuple[Side, Side], rows: int, sums: int = 0) -> int:
@@ -206,6 +211,7 @@ def _correlation(
     threads: int,
     held: int,
     abreast: int = 1,
+    unit: int = 1,
 ) -> Correlation:
     """Cut in bands; of each position ``held`` numbers must stay in cache."""
     rows, columns = sides
@@ -213,7 +219,7 @@ def _correlation(
     if abreast > 1:
         across = columns.out
         most = (CELLS - row_cells(channels, sides, rows.spread)) // row_cells(channels, sides, 1, M)
-        down = _whole_rows(rows.out, max(1, min(most, rows.out)), blocks * g.groups, threads)
+        down = _whole_rows(rows.out, min(most, rows.out), unit, blocks * g.groups, threads)
     else:
         most = max(1, min(POSITIONS, SUMS // held))
         across = -(-columns.out // -(-columns.out // most))  # of equal bands, none longer than most

@@ -21,60 +21,79 @@ from numba import prange
 from tinycnn.arrays import Array
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import clear, locate, share, tile_width
-from tinycnn.kernels.numba.lane_tile import multiply_lanes
+from tinycnn.kernels.numba.lane_tile import add_lanes, multiply_lanes
 from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of, turn
 
+STEPS = 128  # vectors of a channel of dy that are multiplied with all taps while they stay in the nearest cache
+
 
 @parallel_kernel
-def correlate_lanes(source, bias, relu, row, bands, panels, patches, all_lines, all_sums, target):
-    """Correlate all bands, shared among threads."""
+def correlate_lanes(source, bias, relu, row, bands, panels, strip, patches, all_lines, all_sums, target):
+    """Correlate all bands, shared among threads; ``strip`` rows of outputs are summed and turned back at once."""
     for thread in prange(len(patches)):
-        _correlate_share(source, bias, relu, row, bands, panels, patches, all_lines, all_sums, target, np.int64(thread))
+        _correlate_share(
+            source, bias, relu, row, bands, panels, strip, patches, all_lines, all_sums, target, np.int64(thread)
+        )
 
 
 @inlined
-def _correlate_share(source, bias, relu, row, bands, panels, patches, all_lines, all_sums, target, thread):
+def _correlate_share(source, bias, relu, row, bands, panels, strip, patches, all_lines, all_sums, target, thread):
     b, patch, lines, sums = bands[0], patches[thread], all_lines[thread], all_sums[thread]
     width = tile_width(patch)
-    cell = b.panels * b.panel_rows * width  # of sums: those of an output
-    begins, cells = np.empty(width, np.int64), np.arange(len(sums) // cell) * cell
-    back, strip = np.empty(width * width, patch.dtype), strip_rows(b.Q, width)
+    begins, back = np.empty(width, np.int64), np.empty(width * width, patch.dtype)
     for item in share(b.items, thread, len(patches)):
         block, group, i, _, rows, _ = locate(item, b)
-        images = list_images(source, block, begins)
-        turn_patch(source, begins, images, group, i, b, lines, patch)
+        images = min(width, len(target) - block * width)
+        fill_patch(source, block, images, begins, group, i, b, lines, patch)
         for top in range(0, rows, strip):
-            bottom = min(rows, top + strip)
-            start_cells_with(bias, group, (bottom - top) * b.Q, b, sums)
-            for start in range(0, b.length, DEPTH):
-                depth, tile = min(DEPTH, b.length - start), 0
-                for y in range(top, bottom):
-                    for x in range(b.Q):
-                        for p in range(b.panels):
-                            panel = (group * b.panels + p) * panels.shape[1] + start * b.panel_rows
-                            multiply_tile(
-                                panels, panel, patch, (y * b.width + x) * width, row, start, depth, sums, tile, width,
-                                b.panel_rows, images,
-                            )  # fmt: skip
-                            tile += b.panel_rows * width
-            turn_back(sums, cells, back, block, images, group, i + top, bottom - top, relu, b, target)
+            count = min(strip, rows - top)
+            pitch = (count * b.Q + 1) * width  # channels that lie a power of two apart would drive each other out
+            correlate_rows(bias, group, row, b, panels, patch, images, top, count, sums, 0, pitch)
+            turn_back(sums, 0, pitch, count * b.Q, b.M, back, block, images, group, i + top, relu, b, target)
 
 
 @inlined
-def strip_rows(columns: int, width: int) -> int:
-    """Rows of outputs that are summed and turned back at once, while they are in the nearest cache."""
-    return max(1, width // columns)
+def correlate_rows(
+    bias: Array,
+    group: int,
+    row: Array,
+    b: Any,
+    panels: Array,
+    patch: Array,
+    images: int,
+    top: int,
+    count: int,
+    sums: Array,
+    start: int,
+    pitch: int,
+) -> None:
+    """Make so many rows of outputs of a band, side by side: those of channel m begin at ``start + m · pitch``."""
+    width = tile_width(patch)
+    for m in range(b.panels * b.panel_rows):
+        value = bias[group * b.M + m] if m < b.M else bias.dtype.type(0)
+        for index in range(start + m * pitch, start + m * pitch + count * b.Q * width):
+            sums[np.uint64(index)] = value
+    for tap in range(0, b.length, DEPTH):
+        depth, output = min(DEPTH, b.length - tap), start
+        for y in range(top, top + count):
+            for x in range(b.Q):
+                for p in range(b.panels):
+                    panel = (group * b.panels + p) * panels.shape[1] + tap * b.panel_rows
+                    multiply_tile(
+                        panels, panel, patch, (y * b.width + x) * width, row, tap, depth, sums,
+                        output + p * b.panel_rows * pitch, pitch, b.panel_rows, images,
+                    )  # fmt: skip
+                output += width
 
 
 @inlined
-def list_images(array: Array, block: int, begins: Array) -> int:
-    """Where each image of a block begins; beyond the last, the last again. How many there are."""
+def list_images(array: Array, block: int, begins: Array) -> None:
+    """Where each image of a block begins; beyond the last, the last again."""
     width, size = len(begins), array.size // len(array)
     for lane in range(width):
         begins[lane] = min(block * width + lane, len(array) - 1) * size
-    return min(width, len(array) - block * width)
 
 
 @inlined
@@ -90,10 +109,10 @@ def turn_run(source: Array, start: int, begins: Array, first: int, out: Array, g
 
 
 @inlined
-def turn_patch(
-    source: Array, begins: Array, images: int, group: int, i: int, b: Any, lines: Array, patch: Array
+def fill_patch(
+    source: Array, block: int, images: int, begins: Array, group: int, i: int, b: Any, lines: Array, patch: Array
 ) -> None:
-    """Turn what the band at output row i reads of a block of images, with zeros and in the order of `copy_patch`.
+    """Gather what the band at output row i reads of a block of images, with zeros and in the order of `copy_patch`.
 
     The rows of a channel are turned at once, and then put where they belong.
     """
@@ -102,6 +121,7 @@ def turn_patch(
     first = i * b.reach_down + b.top  # row of the source in the patch's first
     top = max(0, min(H, first))
     count = max(0, min(H, first + b.height * b.reach_down) - top) * W
+    list_images(source, block, begins)
     for c in range(b.channels):
         for lane in range(0, images, lanes):
             turn_run(cells, ((group * b.channels + c) * H + top) * W, begins, lane, lines, lane, width, count)
@@ -135,44 +155,36 @@ def place_row(lines: Array, start: int, h: int, H: int, W: int, across: int, b: 
 
 
 @inlined
-def start_cells_with(bias: Array, group: int, outputs: int, b: Any, sums: Array) -> None:
-    """Let the sums of some outputs begin with the bias; those of rows that A does not have, with 0."""
-    width, rows = tile_width(sums), b.panels * b.panel_rows
-    for m in range(rows):
-        value = bias[group * b.M + m] if m < b.M else bias.dtype.type(0)
-        for output in range(outputs):
-            start = (output * rows + m) * width
-            for lane in range(width):
-                sums[np.uint64(start + lane)] = value
-
-
-@inlined
 def turn_back(
     sums: Array,
-    cells: Array,
+    start: int,
+    pitch: int,
+    count: int,
+    M: int,
     back: Array,
     block: int,
     images: int,
     group: int,
     i: int,
-    rows: int,
     relu: bool,
     b: Any,
     target: Array,
 ) -> None:
-    """Put the sums of some rows, which begin where ``cells`` says, where they belong in each image of the target."""
+    """Put so many outputs of each channel, from row i on, where they belong in each image of the target."""
     _, channels, H, W = target.shape
     width, lanes = tile_width(sums), lanes_of(sums)
-    line, least, count = target.reshape(-1), sums.dtype.type(0 if relu else -np.inf), rows * b.Q
+    line, least = target.reshape(-1), sums.dtype.type(0 if relu else -np.inf)
     whole = b.step_down == b.step_across == 1  # then the rows follow each other
-    for m in range(b.M):
+    begins = np.arange(lanes) * width
+    for m in range(M):
         for first in range(0, count, width):
             outputs = min(width, count - first)
             for lane in range(0, images, lanes):
                 for output in range(0, outputs, lanes):
-                    turn(sums, m * width + lane, cells, first + output, back, lane * width + output, width, lanes)
+                    cell = start + m * pitch + (first + output) * width + lane
+                    turn(sums, cell, begins, 0, back, lane * width + output, width, lanes)
             for image in range(images):
-                plane = ((block * width + image) * channels + group * b.M + m) * H * W
+                plane = ((block * width + image) * channels + group * M + m) * H * W
                 if whole:
                     copy_row(back, image * width, line, plane + i * W + first, outputs, least)
                     continue
@@ -184,76 +196,87 @@ def turn_back(
 
 @parallel_kernel
 def accumulate_lanes(grad, source, row, bands, patches, all_lines, all_grads, all_sums):
-    """Sum dw over all bands, shared among threads."""
+    """Sum all bands' products into dw, each thread its own."""
     for thread in prange(len(patches)):
         _accumulate_share(grad, source, row, bands, patches, all_lines, all_grads, all_sums, np.int64(thread))
 
 
 @inlined
 def _accumulate_share(grad, source, row, bands, patches, all_lines, all_grads, all_sums, thread):
-    _, _, column_panels, panels, panel_rows, panel_columns = all_sums.shape
+    _, _, _, panels, panel_rows, _ = all_sums.shape
     b, patch, lines, turned = bands[0], patches[thread], all_lines[thread], all_grads[thread]
     width, lanes = tile_width(patch), lanes_of(patch)
     begins, grad_begins = np.empty(width, np.int64), np.empty(width, np.int64)
     place = np.empty(b.band_rows * b.band_columns * (width // lanes), np.int64)
-    sums = all_sums[thread].reshape(-1)
-    sums[:] = 0
+    sums = np.zeros(all_sums[thread].size * lanes, patch.dtype)
     for item in share(b.items, thread, len(patches)):
         block, group, i, _, rows, columns = locate(item, b)
-        images = list_images(source, block, begins)
+        images = min(width, len(source) - block * width)
+        fill_patch(source, block, images, begins, group, i, b, lines, patch)
+        if images < width:
+            clear_lanes(patch, width, b.channels * b.reach_down * b.reach_across * b.height * b.width, images)
         list_images(grad, block, grad_begins)
-        turn_patch(source, begins, images, group, i, b, lines, patch)
-        turn_gradient(grad, grad_begins, images, group, i, rows * columns, panels, panel_rows, b, turned)
-        if images % lanes:
-            cells = b.channels * b.reach_down * b.reach_across * b.height * b.width
-            clear_lanes(patch, images // lanes * lanes, width, cells, images % lanes)
-        steps = 0
-        for lane in range(0, images, lanes):
-            for y in range(rows):
-                for x in range(columns):
-                    place[steps] = (y * b.width + x) * width + lane
-                    steps += 1
-        for column in range(column_panels):
-            for p in range(panels):
-                tile = ((group * column_panels + column) * panels + p) * panel_rows * panel_columns
+        turn_gradient(grad, grad_begins, images, group, i, rows * columns, panels * panel_rows, b, turned)
+        add_products(turned, rows * columns * width, patch, row, 0, rows, place, group, b, sums, all_sums[thread])
+    add_up_lanes(sums, all_sums[thread])
+
+
+@inlined
+def add_products(
+    turned: Array,
+    pitch: int,
+    patch: Array,
+    row: Array,
+    top: int,
+    rows: int,
+    place: Array,
+    group: int,
+    b: Any,
+    sums: Array,
+    totals: Array,
+) -> None:
+    """Add what so many rows of dy, whose channels begin ``pitch`` apart, give to the vectors that become ``totals``."""
+    _, column_panels, panels, panel_rows, panel_columns = totals.shape
+    width, lanes, steps = tile_width(patch), lanes_of(patch), 0
+    for y in range(top, top + rows):
+        for x in range(b.Q):
+            for lane in range(0, width, lanes):
+                place[steps] = (y * b.width + x) * width + lane
+                steps += 1
+    for first in range(0, steps, STEPS):
+        for p in range(panels):
+            for column in range(column_panels):
+                goal = ((group * column_panels + column) * panels + p) * panel_rows * panel_columns * lanes
                 multiply_lanes(
-                    turned, p * steps * panel_rows * lanes, patch, row, column * panel_columns, place, steps, sums,
-                    tile, panel_rows,
+                    turned, p * panel_rows * pitch + first * lanes, pitch, patch, row, column * panel_columns,
+                    place[first:], min(STEPS, steps - first), sums, goal, panel_rows,
                 )  # fmt: skip
 
 
 @inlined
-def turn_gradient(
-    grad: Array,
-    begins: Array,
-    images: int,
-    group: int,
-    i: int,
-    outputs: int,
-    panels: int,
-    panel_rows: int,
-    b: Any,
-    turned: Array,
-) -> None:
-    """Turn dy of a band, in panels of channels that lie side by side for each vector of images and output.
-
-    Where no channel is left, the last again; where no image is left, zeros.
-    """
-    cells, lanes = grad.reshape(-1), lanes_of(grad)
-    pitch, goal = panel_rows * lanes, 0
-    for panel in range(panels):
-        for lane in range(0, images, lanes):
-            for k in range(panel_rows):
-                channel = group * b.M + min(panel * panel_rows + k, b.M - 1)
-                start = (channel * b.P + i) * b.Q
-                turn_run(cells, start, begins, lane, turned, goal + k * lanes, pitch, outputs)
-            if images - lane < lanes:
-                clear_lanes(turned, goal, lanes, outputs * panel_rows, images - lane)
-            goal += outputs * pitch
+def add_up_lanes(sums: Array, totals: Array) -> None:
+    """Give the total of each vector of sums."""
+    flat = totals.reshape(-1)
+    flat[:] = 0
+    add_lanes(sums, 0, flat, 0, len(flat))
 
 
 @inlined
-def clear_lanes(array: Array, start: int, pitch: int, count: int, first: int) -> None:
-    """Put zeros in so many vectors, ``pitch`` apart, from lane ``first`` on."""
-    for index in range(count):
-        clear(array, start + index * pitch + first, start + index * pitch + lanes_of(array))
+def turn_gradient(
+    grad: Array, begins: Array, images: int, group: int, i: int, outputs: int, channels: int, b: Any, turned: Array
+) -> None:
+    """Turn dy of a band, channel by channel; where none is left, the last again, and where no image is, zeros."""
+    cells, width, lanes = grad.reshape(-1), tile_width(grad), lanes_of(grad)
+    for k in range(channels):
+        start, goal = ((group * b.M + min(k, b.M - 1)) * b.P + i) * b.Q, k * outputs * width
+        for lane in range(0, images, lanes):
+            turn_run(cells, start, begins, lane, turned, goal + lane, width, outputs)
+    if images < width:
+        clear_lanes(turned, width, channels * outputs, images)
+
+
+@inlined
+def clear_lanes(array: Array, width: int, cells: int, first: int) -> None:
+    """Put zeros in the lanes from ``first`` on of so many cells."""
+    for cell in range(cells):
+        clear(array, cell * width + first, (cell + 1) * width)

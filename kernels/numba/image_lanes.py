@@ -5,6 +5,7 @@ Plain twin: `tinycnn.kernels.numpy.conv_direct`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
 from tinycnn.kernels.numba.correlation import Correlation, backward_correlations, covers, forward_correlation
-from tinycnn.kernels.numba.image_lane_loops import accumulate_lanes, correlate_lanes, strip_rows
+from tinycnn.kernels.numba.image_lane_loops import accumulate_lanes, correlate_lanes
 from tinycnn.kernels.numba.lane_tile import columns_beside, cut_lanes
 from tinycnn.kernels.numba.launch import add_up, pack
 from tinycnn.kernels.numba.threads import limit, team
@@ -40,19 +41,16 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     """dw[k, c, r, s] = Σ dy · x where output and input meet: (N, K, P, Q) -> (K, C/G, R, S)."""
     correlation = forward_correlation(geometry, limit(), tile_columns(x.dtype))
     b, dtype, width = correlation.bands, x.dtype, tile_columns(x.dtype)
-    dw = empty(geometry.weight_shape, dtype)
-    panels, rows = cut_lanes(b.M, b.length)
-    columns = columns_beside(rows)
-    entry = np.full(-(-b.length // columns) * columns, -1)
-    entry[: b.length] = np.arange(b.length)  # (c, r, s) are the columns' own order
+    dw, (tiles, entry) = empty(geometry.weight_shape, dtype), weight_tiles(b.M, b.length)
+    _, panels, rows, _ = tiles
     with team(b.work * width, b.items) as threads:
-        sums = empty((threads, b.groups, len(entry) // columns, panels, rows, columns), dtype)
+        sums = empty((threads, b.groups, *tiles), dtype)
         accumulate_lanes(
             contiguous(grad),
             contiguous(x),
             correlation.row,
             correlation.record,
-            *_patches(correlation, threads, geometry.W, dtype),
+            *patches(correlation, threads, geometry.W, dtype),
             empty((threads, panels * rows * b.band_rows * b.band_columns * width), dtype),
             sums,
         )
@@ -60,9 +58,20 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     return dw
 
 
+@lru_cache(maxsize=256)
+def weight_tiles(rows: int, columns: int) -> tuple[tuple[int, int, int, int], Array]:
+    """Cut dw of a group in tiles, (panels of columns, panels of rows, rows, columns), and say each column's entry."""
+    panels, height = cut_lanes(rows, columns)
+    length = columns_beside(height)
+    entry = np.full(-(-columns // length) * length, -1)
+    entry[:columns] = np.arange(columns)  # (c, r, s) are the columns' own order
+    return (len(entry) // length, panels, height, length), entry
+
+
 def _run(correlation: Correlation, source: Array, weight: Array, bias: Array | None, relu: bool, target: Array) -> None:
     b, dtype, width = correlation.bands, source.dtype, tile_columns(source.dtype)
-    outputs = strip_rows(b.Q, width) * b.Q + width
+    strip = max(1, width // b.Q)  # rows of outputs, so few that their sums stay in the nearest cache
+    cells = b.panels * b.panel_rows * (strip * b.Q + 1) + width
     with team(b.work * width, b.items) as threads:
         correlate_lanes(
             contiguous(source),
@@ -71,13 +80,14 @@ def _run(correlation: Correlation, source: Array, weight: Array, bias: Array | N
             correlation.row,
             correlation.record,
             pack(weight, correlation),
-            *_patches(correlation, threads, source.shape[3], dtype),
-            empty((threads, outputs * b.panels * b.panel_rows * width), dtype),
+            strip,
+            *patches(correlation, threads, source.shape[3], dtype),
+            empty((threads, cells * width), dtype),
             target,
         )
 
 
-def _patches(correlation: Correlation, threads: int, W: int, dtype: Any) -> tuple[Array, Array]:
+def patches(correlation: Correlation, threads: int, W: int, dtype: Any) -> tuple[Array, Array]:
     """For each thread a patch, and the lines of one channel from which it is made."""
     b, width = correlation.bands, tile_columns(dtype)
     patch, lines = b.channels * b.channel_cells, b.height * b.reach_down * W

@@ -18,7 +18,7 @@ from numba import prange
 from tinycnn.kernels.numba.caches import prefetch, stream_row
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import clear, share, tile_width
-from tinycnn.kernels.numba.lane_tile import multiply_lanes
+from tinycnn.kernels.numba.lane_tile import add_lanes, multiply_lanes
 from tinycnn.kernels.numba.tile import ROWS, multiply_tile
 from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of
 
@@ -44,24 +44,25 @@ def _scalar_products_share(x, weight, columns, tile, y, thread, threads):
     steps = min(columns, ALONG) // lanes
     packed = np.zeros(panels * steps * rows * lanes, x.dtype)
     place, begin = np.arange(steps) * lanes, np.empty(beside, np.int64)
-    sums = np.empty(rows * beside, y.dtype)
+    sums, totals = np.empty(rows * beside * lanes, y.dtype), np.empty(rows * beside, y.dtype)
     own = share(outside, thread, threads)
     for left in range(0, columns, ALONG):
         steps = min(ALONG, columns - left) // lanes
         for n in range(N):
-            panel, row = divmod(n, rows)
             for step in range(steps):
-                goal = ((panel * steps + step) * rows + row) * lanes
-                copy_vector(flat_x, n * inside + left + step * lanes, packed, goal)
+                copy_vector(flat_x, n * inside + left + step * lanes, packed, (n * steps + step) * lanes)
         for first in range(own.start, own.stop, beside):
             for column in range(beside):
                 begin[column] = min(first + column, own.stop - 1) * inside + left
             for panel in range(panels):
                 sums[:] = 0
-                multiply_lanes(packed, panel * steps * rows * lanes, flat, begin, 0, place, steps, sums, 0, rows)
+                totals[:] = 0
+                pitch = steps * lanes
+                multiply_lanes(packed, panel * rows * pitch, pitch, flat, begin, 0, place, steps, sums, 0, rows)
+                add_lanes(sums, 0, totals, 0, len(totals))
                 for row in range(min(rows, N - panel * rows)):
                     for column in range(min(beside, own.stop - first)):
-                        y[panel * rows + row, first + column] += sums[row * beside + column]
+                        y[panel * rows + row, first + column] += totals[row * beside + column]
 
 
 @parallel_kernel

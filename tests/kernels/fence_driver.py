@@ -13,6 +13,7 @@ import numpy as np
 
 from tests.kernels.extremes import EXTREMES
 from tests.kernels.fences import Fenced, memory_from
+from tests.kernels.test_numba_lane_pooling import SMALL, both_ways
 from tests.kernels.truth import DTYPES, Drawn, all_passes
 from tinycnn.geometry import PoolGeometry, pool_geometry
 from tinycnn.kernels import numpy as NUMPY
@@ -32,6 +33,7 @@ def main(argument: str) -> None:
     if argument == "overrun":
         overrun()
     pools()
+    pools_of_lanes()
     for name, geometry in EXTREMES.items():
         for dtype in DTYPES:
             given = Drawn(geometry, seed=3).arrays(dtype)
@@ -66,6 +68,19 @@ def pools() -> None:
                 fenced.take_down()
                 for actual, wanted in zip(made, expected, strict=True):
                     np.testing.assert_allclose(actual, wanted, rtol=1e-5)
+
+
+def pools_of_lanes() -> None:
+    """Convolution, tanh and means of images side by side."""
+    for name, geometry in SMALL.items():
+        print(f"lane pooling {name}", file=sys.stderr, flush=True)
+        expected = both_ways(geometry)
+        for at_end in (True, False):
+            fenced = Fenced(at_end)
+            with memory_from(fenced.empty):
+                made = [array.copy() for array in both_ways(geometry, fenced.copy)]
+            fenced.take_down()
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(made, expected, strict=True))
 
 
 def pooled(kernels: ModuleType, x: np.ndarray, geometry: PoolGeometry) -> list[np.ndarray]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import caches, correlation, threads, transform, vectors
-from tinycnn.kernels.numba.lane_tile import multiply_lanes, multiply_lanes_plainly
+from tinycnn.kernels.numba import caches, correlation, lane_pooling, pool_rows, threads, transform, vectors
+from tinycnn.kernels.numba.lane_tile import add_lanes, add_lanes_plainly, multiply_lanes, multiply_lanes_plainly
 from tinycnn.kernels.numba.tile import multiply_tile, multiply_tile_plainly, tile_columns
 
 
@@ -20,10 +20,10 @@ def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out
     multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
 
 
-def multiply_flat_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows):
+def multiply_flat_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows):
     """What `multiply_lanes` computes, of arrays of any shape."""
     a, b, out = (array.reshape(-1) for array in (a, b, out))
-    multiply_lanes_plainly(a, a_start, b, begin, begin_start, place, length, out, out_start, rows)
+    multiply_lanes_plainly(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows)
 
 
 def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step):
@@ -37,8 +37,10 @@ def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step
 
 
 INTRINSICS = {
+    add_lanes: add_lanes_plainly,
     multiply_lanes: multiply_flat_lanes,
     multiply_tile: multiply_flat_tile,
+    pool_rows.mean_row: pool_rows.mean_row_plainly,
     transform.multiply_lines: multiply_lines_plainly,
     caches.prefetch: caches.prefetch_plainly,
     caches.stream_row: caches.stream_row_plainly,
@@ -65,7 +67,8 @@ def with_attributes(loop: Callable[..., None]) -> Callable[..., None]:
 
 def forget_plans() -> None:
     """Let all correlations be planned again: what right code has planned would hide wrong code."""
-    for plan in (correlation.forward_correlation, correlation.backward_correlations, correlation.column_gradient):
+    plans = correlation.forward_correlation, correlation.backward_correlations, correlation.column_gradient
+    for plan in (*plans, lane_pooling.tap_offsets):
         plan.cache_clear()
 
 

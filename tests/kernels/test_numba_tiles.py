@@ -114,13 +114,15 @@ def test_sums_over_lanes_are_their_plain_twin_at_any_start(starts, length, rows,
     lanes, columns = tile_columns(dtype) // VECTORS, columns_beside(rows)
     a_start, begin_start, out_start = starts
     rng = np.random.default_rng(2)
-    a = normal(1, a_start + length * rows * lanes + 3, dtype=dtype)
+    pitch = length * lanes + 5
+    a = normal(1, a_start + rows * pitch + 3, dtype=dtype)
     begin = rng.integers(0, 200, begin_start + columns + 1).astype(np.uint64)  # columns overlap, in no order
     place = rng.integers(0, 200, length + 1)
     b = normal(3, 400 + lanes, dtype=dtype)
     out = normal(4, out_start + rows * columns + 5, dtype=dtype)
     given = [array.tobytes() for array in (a, b, begin, place)]
-    factors = a[a_start : a_start + length * rows * lanes].astype(np.float64).reshape(length, rows, 1, lanes)
+    lines = a[a_start : a_start + rows * pitch].astype(np.float64).reshape(rows, pitch)[:, : length * lanes]
+    factors = lines.reshape(rows, length, 1, lanes).swapaxes(0, 1)
     reach = np.add.outer(place[:length], begin[begin_start : begin_start + columns].astype(np.int64))
     cells = b.astype(np.float64)[reach[:, None, :, None] + np.arange(lanes)]  # (length, 1, columns, lanes)
     expected, size = out.astype(np.float64), np.abs(out.astype(np.float64))
@@ -128,8 +130,8 @@ def test_sums_over_lanes_are_their_plain_twin_at_any_start(starts, length, rows,
     expected[where] += (factors * cells).sum((0, 3)).reshape(-1)
     size[where] += np.abs(factors * cells).sum((0, 3)).reshape(-1)
     twin = out.copy()
-    multiply_lanes_plainly(a, a_start, b, begin, begin_start, place, length, twin, out_start, rows)
-    run_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows)
+    multiply_lanes_plainly(a, a_start, pitch, b, begin, begin_start, place, length, twin, out_start, rows)
+    run_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows)
     allowed = (2 + np.sqrt(length * lanes)) * np.finfo(dtype).eps * size
     for made in (out, twin):
         assert (abs(made - expected) <= allowed).all()

@@ -15,8 +15,8 @@ def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_star
 
 
 @njit
-def run_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows):
-    multiply_lanes(a, a_start, b, begin, begin_start, place, length, out, out_start, rows)
+def run_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows):
+    multiply_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows)
 
 
 @njit

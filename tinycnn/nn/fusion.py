@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeGuard, TypeVar
 
-from tinycnn.functional.fused import Pool, conv2d_relu
+from tinycnn.functional.fused import Pool, conv2d_relu, conv2d_tanh_avg_pool2d
 from tinycnn.hooks import watching
-from tinycnn.nn.activation import ReLU
+from tinycnn.nn.activation import ReLU, Tanh
 from tinycnn.nn.convolution import Conv2d
 from tinycnn.nn.module import Module
-from tinycnn.nn.pooling import MaxPool2d
+from tinycnn.nn.pooling import AvgPool2d, MaxPool2d
 from tinycnn.tensor import Tensor
 
 Layer = TypeVar("Layer", bound=Module)
 
 
 def run_as_one(modules: Sequence[Module], x: Any) -> tuple[Tensor, int] | None:
-    """Run the first two or three modules as one Function where they are Conv2d, ReLU and perhaps MaxPool2d.
+    """Run the first two or three modules as one Function: Conv2d, ReLU and perhaps MaxPool2d; Conv2d, Tanh, AvgPool2d.
 
     A layer that is also used elsewhere makes no difference: here, nobody but the next layer gets what it returns.
 
@@ -36,17 +36,26 @@ def run_as_one(modules: Sequence[Module], x: Any) -> tuple[Tensor, int] | None:
     """
     if len(modules) < 2 or watching():
         return None
-    convolution, relu = modules[:2]
-    if not (_is_plain(convolution, Conv2d) and _is_plain(relu, ReLU)):
+    c, activation = modules[:2]
+    third = modules[2] if len(modules) > 2 else None
+    if not _is_plain(c, Conv2d):
         return None
-    pool, ran = None, 2
-    if len(modules) > 2:
-        third = modules[2]
-        if _is_plain(third, MaxPool2d) and not third.return_indices:
+    operands, options = (x, c.weight, c.bias), (c.stride, c.padding, c.dilation, c.groups)
+    if _is_plain(activation, Tanh) and third and _is_plain(third, AvgPool2d) and _halves(third):
+        y, ran = conv2d_tanh_avg_pool2d(*operands, *options), 3
+    elif _is_plain(activation, ReLU):
+        pool, ran = None, 2
+        if third and _is_plain(third, MaxPool2d) and not third.return_indices:
             pool, ran = Pool(third.kernel_size, third.stride, third.padding, third.ceil_mode), 3
-    c = convolution
-    y = conv2d_relu(x, c.weight, c.bias, c.stride, c.padding, c.dilation, c.groups, pool=pool)
+        y = conv2d_relu(*operands, *options, pool=pool)
+    else:
+        return None
     return None if y is None else (y, ran)
+
+
+def _halves(pool: AvgPool2d) -> bool:
+    """Whether the windows are 2x2, two apart and inside; what does not divide by two is for the kernel to refuse."""
+    return pool.kernel_size in (2, (2, 2)) and pool.stride in (None, 2, (2, 2)) and pool.padding in (0, (0, 0))
 
 
 def _is_plain(module: Module, kind: type[Layer]) -> TypeGuard[Layer]:

@@ -1,0 +1,102 @@
+"""Run convolution, tanh and the mean of 2x2 windows as one, images as lanes: plan, take memory, call the loops.
+
+Plain twin: the three kernels one after the other.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from tinycnn.arrays import Array
+from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels.numba import image_lanes
+from tinycnn.kernels.numba.correlation import forward_correlation
+from tinycnn.kernels.numba.lane_pooling_loops import WINDOW, convolve_and_pool, differentiate
+from tinycnn.kernels.numba.launch import add_up, pack
+from tinycnn.kernels.numba.threads import limit, team
+from tinycnn.kernels.numba.tile import cut, tile_columns
+from tinycnn.kernels.numba.workspace import contiguous, empty
+
+
+def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, keep: bool) -> tuple[Array, Array]:
+    """Means of 2x2 windows of tanh(w ⋆ x + b), and where ``keep``, tanh as `backward` takes it.
+
+    (N, C, H, W) -> (N, K, P/2, Q/2) and (blocks of images, groups, channels, P, Q, images).
+    """
+    g, dtype, width = geometry, x.dtype, tile_columns(x.dtype)
+    correlation = forward_correlation(g, limit(), width, WINDOW)
+    b = correlation.bands
+    pooled = empty((g.N, g.K, g.P // WINDOW, g.Q // WINDOW), dtype)
+    with team(b.work * width, b.items) as threads:
+        y = empty((b.images if keep else threads, b.groups, b.panels * b.panel_rows, g.P, g.Q, width), dtype)
+        convolve_and_pool(
+            contiguous(x),
+            np.zeros(g.K, dtype) if bias is None else contiguous(bias),
+            correlation.row,
+            correlation.record,
+            pack(weight, correlation),
+            *image_lanes.patches(correlation, threads, g.W, dtype),
+            empty((threads, (b.M * b.band_rows * b.Q // WINDOW**2 + width) * width), dtype),
+            y,
+            keep,
+            pooled,
+        )
+    return pooled, y
+
+
+def backward(
+    grad: Array, x: Array, weight: Array, y: Array, geometry: ConvGeometry, needs: tuple[bool, ...]
+) -> tuple[Array | None, Array, Array]:
+    """dx where needed, dw and db, from the gradient of the means: (N, K, P/2, Q/2) -> shapes of x, weight and bias.
+
+    Threads share blocks of images, each of which is one piece of work.
+    """
+    g, dtype, width = geometry, grad.dtype, tile_columns(grad.dtype)
+    correlation = forward_correlation(g, 1, width)
+    b, (tiles, entry) = correlation.bands, image_lanes.weight_tiles(g.K // g.groups, correlation.bands.length)
+    dw, dx = empty(g.weight_shape, dtype), empty(g.input_shape if needs[0] else (0, 0, 0, 0), dtype)
+    factors = _factors(weight, g)
+    channels = factors.shape[1] * factors.shape[-1] * (g.H * g.W + 1) + width if needs[0] else 0
+    with team(2 * b.work * width, b.images * b.groups) as threads:
+        sums, db = empty((threads, b.groups, *tiles), dtype), np.empty((threads, g.K * g.Q * width), dtype)
+        # One cell between channels: those that lie a power of two apart would drive each other out of the cache.
+        dy = empty((threads, tiles[1] * tiles[2], (g.P if needs[0] else WINDOW) * g.Q + 1, width), dtype)
+        differentiate(
+            contiguous(grad),
+            contiguous(x),
+            y,
+            correlation.row,
+            (g.rows.dilation, g.columns.dilation, tap_offsets(g, dy.shape[2] * width, width)),
+            correlation.record,
+            *image_lanes.patches(correlation, threads, g.W, dtype),
+            empty((threads, b.M * g.P * g.Q // WINDOW**2 * width), dtype),
+            dy,
+            sums,
+            db,
+            factors,
+            empty((threads, channels * width), dtype),
+            dx,
+        )
+        add_up(sums, entry, b.groups, b.M, dw.reshape(g.K, -1))
+    return dx if needs[0] else None, dw, db.reshape(threads, g.K, -1).sum((0, 2))
+
+
+def _factors(weight: Array, g: ConvGeometry) -> Array:
+    """The weight in panels of channels, as dx takes it: (group, panel, R, S, K/G, channels of a panel)."""
+    K, C = g.K // g.groups, g.C // g.groups
+    panels, height = cut(C)
+    factors = np.zeros((g.groups, g.R, g.S, K, panels * height), weight.dtype)
+    factors[..., :C] = weight.reshape(g.groups, K, C, g.R, g.S).transpose(0, 3, 4, 1, 2)
+    return np.ascontiguousarray(factors.reshape(g.groups, g.R, g.S, K, panels, height).transpose(0, 4, 1, 2, 3, 5))
+
+
+@lru_cache(maxsize=256)
+def tap_offsets(g: ConvGeometry, pitch: int, width: int) -> Array:
+    """Where in dy, whose channels are ``pitch`` numbers apart, tap s meets an output of channel k: by (s, k).
+
+    Counted from that which the tap at 0 meets, in numbers: most are negative, and count as unsigned ones that wrap.
+    """
+    k, s = np.arange(g.K // g.groups), np.arange(g.S)
+    return (k * pitch - g.columns.dilation * s[:, None] * width).reshape(-1).astype(np.uint64)

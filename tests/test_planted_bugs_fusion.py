@@ -79,7 +79,7 @@ LAYERS_IN_A_ROW = [
         "nn.fusion:run_as_one", ", third.ceil_mode)", ")",
         fusion.test_a_plain_array_and_any_settings_of_the_layers),
     Bug("groups forgotten",
-        "nn.fusion:run_as_one", ", c.groups, pool", ", 1, pool",
+        "nn.fusion:run_as_one", "c.dilation, c.groups)", "c.dilation, 1)",
         fusion.test_a_plain_array_and_any_settings_of_the_layers, (), (AssertionError, ValueError)),
     Bug("the pooling run twice",
         "nn.fusion:run_as_one", "third.padding, third.ceil_mode), 3", "third.padding, third.ceil_mode), 2",

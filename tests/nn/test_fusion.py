@@ -11,6 +11,7 @@ from tests.backends import running, running_backend, to_backend, to_numpy
 from tests.cases import normal
 from tests.fusing import bytes_alive, functions_behind, fusing, names_behind
 from tinycnn import nn
+from tinycnn.backend import load_kernels
 from tinycnn.hooks import watch
 from tinycnn.inspect import summary
 from tinycnn.inspect.activations import feature_maps
@@ -254,7 +255,7 @@ def test_layers_that_occur_more_than_once():
     assert all_bits(net, x, lambda net, x: net(x)) == all_bits(net, x, run_one_by_one)
 
 
-def test_a_model_written_with_tanh_is_as_it_was():
+def test_few_images_through_a_model_written_with_tanh_run_one_by_one():
     names = names_behind(tc.models.lenet5()(images(1, 1, 32, 32)))
     assert names.startswith("Conv2d Tanh AvgPool2d Conv2d Tanh AvgPool2d")
 
@@ -297,3 +298,134 @@ class TestWithTheKernelsThatThereAre:
     def test_an_algorithm_that_fuses_nothing_runs_one_by_one(self):
         with tc.use_algorithm("fft"):
             assert names_behind(block()(images())) == ONE_BY_ONE
+
+
+# Convolution, tanh and average pooling, which numba's direct convolution does in one go
+
+
+TANH_ONE_BY_ONE = "Conv2d Tanh AvgPool2d"
+TANH_AS_ONE = "Conv2dTanhAvgPool2d"
+
+
+def tanh_block(convolution=None, pool=None) -> nn.Sequential:
+    """What LeNet-5 is made of, with other layers in the place of some."""
+    tc.manual_seed(8)
+    net = nn.Sequential(convolution or nn.Conv2d(2, 3, 3), nn.Tanh(), pool or nn.AvgPool2d(2))
+    return net.to(running_backend())
+
+
+def many(*shape: int) -> tc.Tensor:
+    """As many images as vectors have lanes, and more."""
+    return images(*(shape or (40, 2, 6, 8)))
+
+
+class TestTanhAndMeans:
+    @pytest.fixture(params=tc.available_backends(), autouse=True)
+    def backend(self, request):
+        """In the place of the fixture above: nothing is added to the backend's kernels."""
+        with running(request.param) as name:
+            yield name
+
+    def as_one(self) -> str:
+        return TANH_AS_ONE if running_backend() == "numba" else TANH_ONE_BY_ONE
+
+    def test_numba_runs_lenet5_in_fewer_functions(self):
+        tc.manual_seed(9)
+        net, x = tc.models.lenet5().to(running_backend()), images(64, 1, 32, 32)
+        layer = self.as_one()
+        assert names_behind(net(x)) == f"{layer} {layer} Conv2d Tanh Reshape Linear Tanh Linear"
+        assert net(x).data.tobytes() == run_one_by_one(net, x).data.tobytes()
+
+    @pytest.mark.parametrize(
+        "layers",
+        [
+            (None, None),
+            (nn.Conv2d(2, 4, (3, 2), padding=(1, 1, 0, 2), dilation=(1, 2), groups=2), nn.AvgPool2d((2, 2), 2, 0)),
+            (nn.Conv2d(2, 3, 3, bias=False), nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False)),
+        ],
+        ids=["plain", "settings", "no bias"],
+    )
+    def test_the_output_is_the_same_in_every_bit_and_gradients_in_all_but_the_last(self, layers):
+        net, x, results = tanh_block(*layers), many(), []
+        for call in (lambda net, x: net(x), run_one_by_one):
+            net.zero_grad()
+            x.zero_grad()
+            y = call(net, x)
+            y.backward(to_backend(normal(6, *y.shape, dtype=np.float32)))
+            results.append([to_numpy(array) for array in (y.data, x.grad, *(p.grad for p in net.parameters()))])
+        assert names_behind(net(x)) == self.as_one()
+        assert results[0][0].tobytes() == results[1][0].tobytes()
+        for fused, alone in zip(*results, strict=True):
+            np.testing.assert_allclose(fused, alone, 0, 4e-6 * np.abs(alone).max())
+
+    @pytest.mark.parametrize(
+        ("layers", "shape"),
+        [
+            ((nn.Conv2d(2, 3, 3), nn.AvgPool2d(3)), (40, 2, 8, 8)),
+            ((nn.Conv2d(2, 3, 3), nn.AvgPool2d(2, 1)), (40, 2, 8, 8)),
+            ((nn.Conv2d(2, 3, 3), nn.AvgPool2d((2, 1))), (40, 2, 8, 8)),
+            ((nn.Conv2d(2, 3, 3), nn.AvgPool2d(2, padding=1)), (40, 2, 8, 8)),
+            ((nn.Conv2d(2, 3, 3, stride=2), None), (40, 2, 9, 9)),
+            ((OwnConv2d(2, 3, 3), None), (40, 2, 8, 8)),
+            ((None, None), (40, 2, 7, 8)),
+            ((None, None), (40, 2, 8, 9)),
+            ((None, None), (31, 2, 8, 8)),
+            ((None, None), (40, 2, 68, 68)),
+        ],
+    )
+    def test_other_windows_sizes_and_classes_run_one_by_one(self, layers, shape):
+        assert names_behind(tanh_block(*layers)(many(*shape))) == TANH_ONE_BY_ONE
+
+    def test_who_looks_finds_every_layer(self):
+        net, seen = tanh_block(), []
+        with net[1].register_forward_hook(lambda module, inputs, output: seen.append(output.shape)):
+            assert names_behind(net(many())) == TANH_ONE_BY_ONE
+        assert seen == [(40, 3, 4, 6)]
+        assert names_behind(run_one_by_one(net, many())) == TANH_ONE_BY_ONE
+
+    def test_another_algorithm_or_dtype_runs_one_by_one(self):
+        net, x = tanh_block(), many()
+        for algorithm in ("im2col", "fft"):
+            with tc.use_algorithm(algorithm):
+                assert names_behind(net(x)) == TANH_ONE_BY_ONE
+        with tc.use_algorithm("direct"):
+            assert names_behind(net(x)) == self.as_one()
+        double = tc.Tensor(x.data.astype(np.float64), requires_grad=True)
+        assert names_behind(net.astype(np.float64)(double)) == TANH_ONE_BY_ONE
+
+    def test_a_pass_that_auto_gives_to_another_algorithm_runs_one_by_one(self, monkeypatch):
+        kernels = load_kernels(running_backend())
+        for other in ("forward", "backward_input", "backward_weight"):
+            monkeypatch.setattr(
+                kernels, "choose_convolution", lambda phase, g, other=other: "im2col" if phase == other else "direct"
+            )
+            assert names_behind(tanh_block()(many())) == TANH_ONE_BY_ONE
+
+    def test_evaluation_keeps_nothing_and_frozen_layers_get_no_gradient(self):
+        net, x = tanh_block(), many()
+        with tc.no_grad():
+            y = net(x)
+        assert y.creator is None
+        assert y.data.tobytes() == run_one_by_one(net, x).data.tobytes()
+        net[0].weight.requires_grad = False
+        net(x).sum().backward()
+        assert net[0].weight.grad is None
+        assert net[0].bias.grad is not None
+        first = tc.Tensor(x.data)
+        net(first).sum().backward()
+        assert first.grad is None
+
+    def test_less_is_kept_for_backward(self):
+        net, x = tanh_block(), many(64, 2, 10, 10)
+        alone, fused = bytes_alive(run_one_by_one(net, x)), bytes_alive(net(x))
+        large = 64 * 3 * 8 * 8 * 4
+        assert alone - fused == (large if running_backend() == "numba" else 0)  # the convolution's output
+
+    def test_errors_are_those_of_the_layers(self):
+        with pytest.raises(ValueError, match=r"conv2d: the weight .* takes 2 input channels"):
+            tanh_block()(many(40, 3, 8, 8))
+        with pytest.raises(ValueError, match="avg_pool2d"):
+            tanh_block(None, nn.AvgPool2d(20))(many())
+
+    def test_the_cost_is_the_convolutions(self):
+        assert functions_behind(tanh_block()(many()))[0].multiply_adds == 40 * 3 * 4 * 6 * 2 * 9

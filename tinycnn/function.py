@@ -74,13 +74,13 @@ class Function:
         """Which formula each entry took in forward, where there are several: array of signs, of winners; else None."""
 
     def __call__(self, *tensors: Any) -> Tensor:
-        from tinycnn.tensor import Tensor, as_tensor  # Tensor's methods need Function: met here, at run time
+        import tinycnn.tensor as core  # Tensor's methods need Function: met here, at run time
 
         if self._state != "new":
             raise RuntimeError(
                 f"this {_name(self)} was called before: an instance is one node of the graph; make a new one per call"
             )
-        inputs, recording = tuple(map(as_tensor, tensors)), is_grad_enabled()
+        inputs, recording = tuple(map(core.as_tensor, tensors)), is_grad_enabled()
         arrays = tuple([tensor.data for tensor in inputs])
         self.needs_input_grad = tuple([recording and tensor.requires_grad for tensor in inputs])
         self.kernels = kernels_for(arrays)
@@ -89,15 +89,16 @@ class Function:
             if not isinstance(array, np.generic):
                 raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
             array = np.asarray(array)
-        output, memory = Tensor(array), owner(array)
-        for tensor in inputs:
-            if owner(tensor.data) is memory:  # a view: to change one is to change the other
+        output, memories = core.Tensor(array), [id(owner(each)) for each in (*arrays, array)]
+        for tensor, memory in zip(inputs, memories, strict=False):
+            if memory == memories[-1]:  # a view: to change one is to change the other
                 output.changes = tensor.changes
         self._state = "called"
         if any(self.needs_input_grad):
             kept = {id(owner(value)) for value in vars(self).values() if is_array(value)}
-            numbered = enumerate((*inputs, output))
-            self._needed = [(i, t.changes, t.changes[0]) for i, t in numbered if id(owner(t.data)) in kept]
+            self._needed = [
+                (i, t.changes, t.changes[0]) for i, t in enumerate((*inputs, output)) if memories[i] in kept
+            ]
             self.inputs = inputs
             output.requires_grad, output.creator = True, self
         return output
@@ -125,9 +126,10 @@ class Function:
             raise ValueError(
                 f"{_name(self)}.backward returned {len(gradients)} gradients for {len(self.inputs)} inputs"
             )
-        return [self._checked(index, gradient) for index, gradient in enumerate(gradients)]
+        kept = set(map(id, vars(self).values()))
+        return [self._checked(index, gradient, kept) for index, gradient in enumerate(gradients)]
 
-    def _checked(self, index: int, gradient: Any) -> Array | None:
+    def _checked(self, index: int, gradient: Any, kept: set[int]) -> Array | None:
         if not self.needs_input_grad[index]:
             return None
         tensor = self.inputs[index]
@@ -145,8 +147,8 @@ class Function:
                 f"{_name(self)}.backward returned a gradient of shape {gradient.shape} for input {index} of shape "
                 f"{tensor.shape}: a gradient has its input's shape (sum over the axes that were broadcast)"
             )
-        is_kept = id(gradient) in map(id, (tensor.data, *vars(self).values()))
-        return gradient.astype(tensor.dtype, copy=is_kept)  # data and a gradient change at different times
+        is_kept = gradient is tensor.data or id(gradient) in kept  # data and a gradient change at different times
+        return gradient.astype(tensor.dtype, copy=is_kept)
 
     def free(self) -> None:
         """Drop the inputs and all that forward kept."""

@@ -89,16 +89,14 @@ class Function:
             if not isinstance(array, np.generic):
                 raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
             array = np.asarray(array)
-        output, memories = core.Tensor(array), [id(owner(each)) for each in (*arrays, array)]
-        for tensor, memory in zip(inputs, memories, strict=False):
-            if memory == memories[-1]:  # a view: to change one is to change the other
+        output, owners = core.Tensor(array), [id(owner(each)) for each in (*arrays, array)]
+        for tensor, memory in zip(inputs, owners, strict=False):
+            if memory == owners[-1]:  # a view: to change one is to change the other
                 output.changes = tensor.changes
         self._state = "called"
         if any(self.needs_input_grad):
             kept = {id(owner(value)) for value in vars(self).values() if is_array(value)}
-            self._needed = [
-                (i, t.changes, t.changes[0]) for i, t in enumerate((*inputs, output)) if memories[i] in kept
-            ]
+            self._needed = [(i, t.changes, t.changes[0]) for i, t in enumerate((*inputs, output)) if owners[i] in kept]
             self.inputs = inputs
             output.requires_grad, output.creator = True, self
         return output

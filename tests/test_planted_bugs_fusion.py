@@ -61,7 +61,7 @@ LAYERS_IN_A_ROW = [
         "nn.fusion:_is_plain", "not module.has_hooks", "True",
         HOOK, (2, "Conv2dReLU MaxPool2d", "register_forward_pre_hook"), (AssertionError, IndexError)),
     Bug("fused despite a hook before forward",
-        "nn.module:Module.has_hooks", ' or vars(self).get("_forward_pre_hooks")', "",
+        "nn.module:Module.has_hooks", " or self._forward_pre_hooks", "",
         HOOK, (0, fusion.ONE_BY_ONE, "register_forward_pre_hook"), (AssertionError, IndexError)),
     Bug("fused despite a watcher",
         "nn.fusion:run_as_one", " or watching()", "",

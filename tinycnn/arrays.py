@@ -23,7 +23,12 @@ def _is_of_cupy(kind: type) -> bool:
 
 def is_array(value: object) -> bool:
     """Whether ``value`` is an array that a Tensor can hold as it is."""
-    return isinstance(value, np.ndarray) or is_cupy(value)
+    return _holds_numbers(type(value))  # type: ignore[arg-type]
+
+
+@cache
+def _holds_numbers(kind: type) -> bool:
+    return issubclass(kind, np.ndarray) or _is_of_cupy(kind)  # type: ignore[arg-type]
 
 
 def on_gpu(arrays: Sequence[Array]) -> bool:
@@ -34,7 +39,10 @@ def on_gpu(arrays: Sequence[Array]) -> bool:
     TypeError
         When only some of them are: nothing is copied silently.
     """
-    if set(map(type, arrays)) == {np.ndarray}:
+    for array in arrays:
+        if type(array) is not np.ndarray:
+            break
+    else:
         return False  # told at a glance, as it is asked in every operation
     there = [is_cupy(array) for array in arrays]
     if any(there) and not all(there):

@@ -323,6 +323,8 @@ def positive(name: str, argument: str, value: Any) -> int:
 
 def pair(name: str, argument: str, value: Any) -> Pair:
     """Return an int or a pair of them as a pair of positive ints, (down, across)."""
+    if type(value) is int and value > 0:
+        return value, value  # told at a glance, as a layer asks each time it runs
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{name}: {argument} must be one int or two (down, across), got {value}")
@@ -331,16 +333,15 @@ def pair(name: str, argument: str, value: Any) -> Pair:
 
 def pads(name: str, value: Any) -> Pads:
     """Return a padding as (top, bottom, left, right); an int pads every side, a pair (h, w) both sides of each axis."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    sides = tuple(_integer(name, "padding", v) for v in values)
+    if type(value) is int and value >= 0:
+        return value, value, value, value
+    sides = tuple(_integer(name, "padding", v) for v in (value if isinstance(value, (tuple, list)) else (value,)))
     if min(sides, default=-1) < 0 or len(sides) not in (1, 2, 4):
         raise ValueError(
             f"{name}: padding must be an int of at least 0, (h, w) or (top, bottom, left, right), got {value!r}; "
             "to crop, index the tensor"
         )
-    if len(sides) < 4:
-        return sides[0], sides[0], sides[-1], sides[-1]
-    top, bottom, left, right = sides
+    top, bottom, left, right = sides if len(sides) == 4 else (sides[0], sides[0], sides[-1], sides[-1])
     return top, bottom, left, right
 
 

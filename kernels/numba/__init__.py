@@ -15,7 +15,7 @@ from tinycnn.kernels.numba import (
 from tinycnn.kernels.numba.activation import relu_backward, relu_forward, tanh_backward, tanh_forward
 from tinycnn.kernels.numba.dropout import dropout_backward, dropout_forward, dropout_mask
 from tinycnn.kernels.numba.linear import linear_backward_input, linear_backward_weight, linear_forward
-from tinycnn.kernels.numba.loss import cross_entropy_backward, cross_entropy_forward
+from tinycnn.kernels.numba.loss import cross_entropy_backward, cross_entropy_forward, cross_entropy_target
 from tinycnn.kernels.numba.normalization import (
     batch_norm_backward,
     batch_norm_forward,
@@ -48,6 +48,7 @@ __all__ = [
     "conv_winograd",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "cross_entropy_target",
     "dropout_backward",
     "dropout_forward",
     "dropout_mask",

@@ -18,6 +18,25 @@ from tinycnn.kernels.numba.compile import kernel
 from tinycnn.kernels.numba.workspace import contiguous, empty
 
 
+def cross_entropy_target(labels: Array, counted: Array, weights: Array, smoothing: float) -> tuple[Array, Array]:
+    """What each target says of all classes, q, and the weight of its class: (N, …) -> (N, C, …), (N, …).
+
+    q_c = (1 − smoothing) · w_label · [c = label] + smoothing/C · w_c, both 0 where a label is not ``counted``.
+    """
+    (N, *rest), C = labels.shape, len(weights)
+    positions = N, math.prod(rest)
+    q, label_weights = empty((N, C, *rest), weights.dtype), empty(labels.shape, weights.dtype)
+    _say(
+        contiguous(labels).reshape(positions),
+        contiguous(counted).reshape(positions),
+        contiguous(weights),
+        (1 - smoothing, smoothing / C),
+        q.reshape(N, C, positions[1]),
+        label_weights.reshape(positions),
+    )
+    return q, label_weights
+
+
 def cross_entropy_forward(logits: Array, q: Array) -> tuple[Array, Array]:
     """Loss −Σ_c q_c · log softmax(logits)_c of each row, and log softmax: (N, C, …) -> (N, …), (N, C, …).
 
@@ -40,6 +59,21 @@ def cross_entropy_backward(grad: Array, log_p: Array, q: Array) -> Array:
     dx = np.exp(log_p, out=empty(log_p.shape, log_p.dtype))
     _subtract(contiguous(grad).reshape(N, shape[2]), contiguous(q).reshape(shape), dx.reshape(shape))
     return dx
+
+
+@kernel
+def _say(labels, counted, weights, parts, q, label_weights):
+    """q of each row, and the weight of its label."""
+    N, C, positions = q.shape
+    kept, spread = weights.dtype.type(parts[0]), weights.dtype.type(parts[1])
+    for n in range(N):
+        for i in range(positions):
+            count = weights.dtype.type(counted[n, i])
+            for c in range(C):
+                q[n, c, i] = spread * weights[c] * count if spread != 0 else 0
+            label = labels[n, i] if count != 0 else 0
+            label_weights[n, i] = weights[label] * count
+            q[n, label, i] += kept * label_weights[n, i]
 
 
 @kernel

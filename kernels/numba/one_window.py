@@ -19,7 +19,7 @@ from tinycnn.kernels.numba.linear import linear_backward_input, linear_backward_
 def fills_the_input(geometry: ConvGeometry) -> bool:
     """Whether an image has one window, itself."""
     g = geometry
-    return (g.H, g.W, g.groups, g.padding, g.dilation) == (g.R, g.S, 1, (0, 0, 0, 0), (1, 1))
+    return g.H == g.R and g.W == g.S and g.groups == 1 and g.padding == (0, 0, 0, 0) and g.dilation == (1, 1)
 
 
 def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:

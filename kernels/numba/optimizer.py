@@ -72,7 +72,7 @@ def adam_step(
 
 def _are_rows(parameter: Array, *others: Array) -> bool:
     """Whether all can be stepped through as one row of numbers of one type."""
-    return parameter.flags.carray and all(a.flags.carray and a.dtype == parameter.dtype for a in others)
+    return not [a for a in (parameter, *others) if not a.flags.carray or a.dtype != parameter.dtype]
 
 
 def _rows(*arrays: Array) -> list[Array]:

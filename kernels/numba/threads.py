@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from threading import RLock
 
 from numba import config, get_num_threads, set_num_threads, threading_layer
@@ -25,17 +24,24 @@ def set_limit(count: int) -> None:
     _limit[0] = min(count, config.NUMBA_NUM_THREADS)
 
 
-@contextmanager
-def team(work: int, pieces: int) -> Iterator[int]:
-    """Let the parallel loops inside run on as many threads as the work and its number of pieces are worth."""
-    count = max(1, min(_limit[0], pieces, work // GRAIN))
-    allowed = get_num_threads()
-    with ALONE:
-        if count == allowed:
-            yield count
-            return
-        set_num_threads(count)
-        try:
-            yield count
-        finally:
-            set_num_threads(allowed)
+class team:
+    """Let the parallel loops inside run on as many threads as the work and its number of pieces are worth.
+
+    ``with team(work, pieces) as threads`` says how many. A class, as entering a generator's block takes a microsecond
+    more, and a small layer's pass enters several.
+    """
+
+    def __init__(self, work: int, pieces: int):
+        self._count = max(1, min(_limit[0], pieces, work // GRAIN))
+
+    def __enter__(self) -> int:
+        ALONE.__enter__()
+        self._allowed = get_num_threads()
+        if self._count != self._allowed:
+            set_num_threads(self._count)
+        return self._count
+
+    def __exit__(self, *error: object) -> None:
+        if self._count != self._allowed:
+            set_num_threads(self._allowed)
+        ALONE.__exit__(None, None, None)

@@ -29,6 +29,7 @@ from tinycnn.kernels.numpy.loss import (
     bce_with_logits_forward,
     cross_entropy_backward,
     cross_entropy_forward,
+    cross_entropy_target,
     kl_div_backward,
     kl_div_forward,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "conv_winograd",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "cross_entropy_target",
     "dropout_backward",
     "dropout_forward",
     "dropout_mask",

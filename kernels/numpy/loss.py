@@ -6,6 +6,22 @@ from tinycnn.arrays import Array
 from tinycnn.kernels.numpy.activation import log_softmax_forward, sigmoid_forward
 
 
+def cross_entropy_target(labels: Array, counted: Array, weights: Array, smoothing: float) -> tuple[Array, Array]:
+    """What each target says of all classes, q, and the weight of its class: (N, …) -> (N, C, …), (N, …).
+
+    q_c = (1 − smoothing) · w_label · [c = label] + smoothing/C · w_c, both 0 where a label is not ``counted``.
+    """
+    C = len(weights)
+    labels = np.where(counted != 0, labels, 0)
+    label_weights = weights[labels] * counted  # (N, …)
+    q = np.zeros_like(weights, shape=(len(labels), C, *labels.shape[1:]))
+    np.put_along_axis(q, np.expand_dims(labels, 1), np.expand_dims((1 - smoothing) * label_weights, 1), axis=1)
+    if smoothing:
+        spread = (smoothing / C) * weights.reshape(1, C, *(1,) * (labels.ndim - 1))
+        q += spread * np.expand_dims(counted, 1)
+    return q, label_weights
+
+
 def cross_entropy_forward(logits: Array, q: Array) -> tuple[Array, Array]:
     """Loss −Σ_c q_c · log softmax(logits)_c of each row, and log softmax: (N, C, …) -> (N, …), (N, C, …).
 

@@ -98,6 +98,17 @@ def cross_entropy(k, dtype):
     return results
 
 
+def target(k, dtype):
+    results = []
+    for shape, C in (((7,), 5), ((3, 2, 3), 4), ((1,), 1000)):
+        labels = np.random.default_rng(1).integers(0, C, shape)
+        counted = np.random.default_rng(2).random(shape) < 0.7
+        weights, labels = np.abs(normal(3, C, dtype=dtype)), np.where(counted, labels, -100)
+        for smoothing in (0.0, 0.1, 1.0):
+            results += k.cross_entropy_target(labels, counted, weights, smoothing)
+    return results
+
+
 def sgd(k, dtype):
     results = []
     for momentum, nesterov, weight_decay in ((None, False, 0.0), (0.9, False, 0.1), (0.9, True, 0.0)):
@@ -123,7 +134,7 @@ def adam(k, dtype):
 # Family, and by how many units of float32's or float64's last place (of the largest entry) it may differ from the twin
 # and, in float32, from the twin's float64.
 FAMILIES = {relu: 1, tanh: 4, max_pool: 4, avg_pool: 6, lrn: 16, batch_norm: 16}
-FAMILIES |= {drop: 1, cross_entropy: 8, sgd: 8, adam: 16}
+FAMILIES |= {drop: 1, target: 1, cross_entropy: 8, sgd: 8, adam: 16}
 families = pytest.mark.parametrize(("family", "units"), FAMILIES.items(), ids=[f.__name__ for f in FAMILIES])
 
 

@@ -64,7 +64,8 @@ def same_dtype(name: str, **tensors: Tensor | None) -> None:
     TypeError
         Naming each tensor and its dtype.
     """
-    if len({tensor.dtype for tensor in tensors.values() if tensor is not None}) > 1:
+    dtypes = [tensor.dtype for tensor in tensors.values() if tensor is not None]
+    if dtypes.count(dtypes[0]) < len(dtypes):
         given = {argument: tensor for argument, tensor in tensors.items() if tensor is not None}
         told = ", ".join(f"{argument} {tensor.dtype}" for argument, tensor in given.items())
         first = next(iter(given.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Linear(Function):
 
     def backward(self, grad: Array) -> tuple[Array | None, ...]:
         need_x, need_weight = self.needs_input_grad[:2]
-        count = int(np.prod(grad.shape[:-1]))
+        count = math.prod(grad.shape[:-1])
         rows = grad.reshape(count, grad.shape[-1])  # (…, out) -> (rows, out)
         columns = self.x.reshape(count, self.x.shape[-1])  # (…, in) -> (rows, in)
         dx = self.kernels.linear_backward_input(grad, self.weight) if need_x else None

@@ -133,27 +133,22 @@ def cross_entropy(
     C = logits.shape[1]
     if C == 0:
         raise ValueError(f"{name}: logits of shape {logits.shape} have no classes")
-    labels = _labels(name, targets, logits.data, ignore_index)
+    labels, counted = _labels(name, targets, logits.data, ignore_index)
     class_weight = checks.per_channel(name, "weight", weight, C, logits)
     weights = np.ones_like(logits.data, shape=C) if class_weight is None else class_weight.data
     weights = weights.astype(logits.dtype, copy=False)
-    kernels_for((logits.data, labels, weights))  # refuses arrays of two sides
-    counted = labels != ignore_index
-    labels = np.where(counted, labels, 0)
+    kernels = kernels_for((logits.data, labels, weights))  # refuses arrays of two sides
     if is_capturing():  # a graph can refuse nothing, so there a target that is no class makes the loss NaN
         is_class = (labels >= 0) & (labels < C)
+        refused = counted & ~is_class
         labels = np.where(is_class, labels, 0)
-        counted = np.where(is_class, counted.astype(logits.dtype), logits.dtype.type(np.nan))
-    label_weights = weights[labels] * counted  # (N, …)
-    q = np.zeros_like(logits.data)
-    np.put_along_axis(q, np.expand_dims(labels, 1), np.expand_dims((1 - label_smoothing) * label_weights, 1), axis=1)
-    if label_smoothing:
-        smooth = (label_smoothing / C) * weights.reshape(1, C, *(1,) * (logits.ndim - 2))
-        q += smooth * np.expand_dims(counted, 1)
+        counted = np.where(refused, logits.dtype.type(np.nan), counted.astype(logits.dtype))
+    q, label_weights = kernels.cross_entropy_target(labels, counted, weights, label_smoothing)
     if reduction == "mean":
-        if not is_capturing() and not label_weights.any():
+        total = label_weights.sum()
+        if not is_capturing() and not total and not label_weights.any():
             raise ValueError(f'{name}: {_emptiness(counted, ignore_index)}, so there is no mean; reduction="sum" is 0')
-        q /= label_weights.sum()
+        q /= total
     losses = CrossEntropy(q)(logits)
     return losses if reduction == "none" else sum(losses)
 
@@ -294,7 +289,8 @@ def kl_div(x: Any, target: Any, reduction: str = "mean", log_target: bool = Fals
     return _reduced(losses, reduction, "kl_div", (*REDUCTIONS, "batchmean"))
 
 
-def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> Array:
+def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> tuple[Array, Array]:
+    """The class of each row, and whether it counts."""
     labels = targets.data if isinstance(targets, Tensor) else targets
     if not is_array(labels):
         labels = beside(np.asarray(labels), logits)
@@ -310,7 +306,8 @@ def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> Array:
             hint = ": targets.reshape(-1) drops the extra axis"
         raise ValueError(f"{name} with logits {shape} expected targets {expected}, got {labels.shape}{hint}")
     labels = labels.astype(np.int64, copy=False)
-    wrong = ((labels < 0) | (labels >= shape[1])) & (labels != ignore_index)
+    counted = labels != ignore_index
+    wrong = counted & ((labels < 0) | (labels >= shape[1]))
     if not is_capturing() and wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = where[0] if len(where) == 1 else where
@@ -318,7 +315,7 @@ def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> Array:
             f"{name}: target {int(labels[where])} at index {place} is no class: "
             f"with {shape[1]} logits the classes are 0 to {shape[1] - 1}"
         )
-    return labels
+    return labels, counted
 
 
 def _emptiness(counted: Array, ignore_index: int) -> str:

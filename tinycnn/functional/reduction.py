@@ -25,7 +25,7 @@ class Sum(Function):
         return x.sum(self.dims, keepdims=self.keepdim)
 
     def backward(self, grad: Array) -> Array:
-        if not self.keepdim:
+        if not self.keepdim and grad.ndim:  # a number broadcasts as it is
             grad = np.expand_dims(grad, self.dims)
         return np.broadcast_to(grad, self.shape)
 

@@ -61,7 +61,7 @@ class Sequential(Module):
         return x
 
     def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.children())
+        return (value for _, value in self._members() if isinstance(value, Module))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
@@ -81,14 +81,16 @@ class Module:
     training = True
     forward: Callable[..., Any]
     _buffer_names: tuple[str, ...] = ()
+    _forward_hooks: Sequence[ForwardHook] = ()  # a list of its own from the first on
+    _forward_pre_hooks: Sequence[ForwardPreHook] = ()
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if not hasattr(self, "forward"):
             raise NotImplementedError(f"{type(self).__name__} has no forward method: define forward(self, x)")
-        for before in tuple(vars(self).get("_forward_pre_hooks", ())):
+        for before in tuple(self._forward_pre_hooks):
             before(self, inputs)
         output = self.forward(*inputs, **options)
-        for hook in tuple(vars(self).get("_forward_hooks", ())):
+        for hook in tuple(self._forward_hooks):
             hook(self, inputs, output)
         return output
 
@@ -115,7 +117,7 @@ class Module:
     @property
     def has_hooks(self) -> bool:
         """Whether a hook is registered on this module itself."""
-        return bool(vars(self).get("_forward_hooks") or vars(self).get("_forward_pre_hooks"))
+        return bool(self._forward_hooks or self._forward_pre_hooks)
 
     def children(self) -> Iterator[tuple[str, Module]]:
         """Names and modules directly below this one."""
@@ -279,12 +281,11 @@ class Module:
         pending = list(reversed(vars(self).items()))
         while pending:
             name, value = pending.pop()
-            if isinstance(value, (list, tuple)):
-                pending += reversed([(f"{name}.{i}", entry) for i, entry in enumerate(value)])
-            elif isinstance(value, dict):
-                pending += reversed([(f"{name}.{key}", entry) for key, entry in value.items()])
-            else:
+            if not isinstance(value, (list, tuple, dict)):
                 yield name, value
+                continue
+            below = value.items() if isinstance(value, dict) else enumerate(value)
+            pending += reversed([(f"{name}.{key}", entry) for key, entry in below])
 
     def _converted(self, name: str, value: Any, own: Array) -> Array:
         """A copy of ``value`` as the array that it shall replace: so nothing fails later, and nothing is shared."""

@@ -217,11 +217,12 @@ class Optimizer:
     def _make_writable(self, index: int) -> None:
         """See to it that kernels can write to a flat view: a reshape of anything else would be a copy, and lost."""
         tensor = self.params[index]
-        if not getattr(tensor.data.flags, "writeable", True):  # CuPy's are always, and have no such flag
+        flags = tensor.data.flags
+        if not getattr(flags, "writeable", True):  # CuPy's are always, and have no such flag
             raise ValueError(
                 f"{self._name}: parameter {index} of shape {tensor.shape} is read-only: set its data to data.copy()"
             )
-        if not tensor.data.flags.c_contiguous:
+        if not flags.c_contiguous:
             tensor.data = tensor.data.copy(order="C")
 
 

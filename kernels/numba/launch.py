@@ -116,9 +116,14 @@ def backward_weight(
     return dw
 
 
-@parallel_kernel
 def add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
     """Add what the threads have summed, in their order, and put each entry in its place."""
+    with team(sums.size, groups * sums.shape[2]):  # what is few is added sooner than another thread is woken
+        _add_up(sums, entry, groups, M, dw)
+
+
+@parallel_kernel
+def _add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
     for index in prange(groups * sums.shape[2]):
         _add_up_panel(sums, entry, np.int64(index), M, dw)
 

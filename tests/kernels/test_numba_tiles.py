@@ -6,12 +6,13 @@ import pytest
 pytest.importorskip("numba")
 
 from tests.cases import normal
-from tests.kernels.tile_calls import lines_of, run_lanes, run_tile
+from tests.kernels.tile_calls import lines_of, run_add_lanes, run_lanes, run_tile
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import transform
 from tinycnn.kernels.numba.lane_tile import (
     LANE_HEIGHTS,
     REGISTERS,
+    add_lanes_plainly,
     columns_beside,
     cut_lanes,
     multiply_lanes_plainly,
@@ -119,25 +120,41 @@ def test_sums_over_lanes_are_their_plain_twin_at_any_start(starts, length, rows,
     begin = rng.integers(0, 200, begin_start + columns + 1).astype(np.uint64)  # columns overlap, in no order
     place = rng.integers(0, 200, length + 1)
     b = normal(3, 400 + lanes, dtype=dtype)
-    out = normal(4, out_start + rows * columns + 5, dtype=dtype)
+    out = normal(4, out_start + rows * columns * lanes + 5, dtype=dtype)
     given = [array.tobytes() for array in (a, b, begin, place)]
     lines = a[a_start : a_start + rows * pitch].astype(np.float64).reshape(rows, pitch)[:, : length * lanes]
     factors = lines.reshape(rows, length, 1, lanes).swapaxes(0, 1)
     reach = np.add.outer(place[:length], begin[begin_start : begin_start + columns].astype(np.int64))
     cells = b.astype(np.float64)[reach[:, None, :, None] + np.arange(lanes)]  # (length, 1, columns, lanes)
     expected, size = out.astype(np.float64), np.abs(out.astype(np.float64))
-    where = slice(out_start, out_start + rows * columns)
-    expected[where] += (factors * cells).sum((0, 3)).reshape(-1)
-    size[where] += np.abs(factors * cells).sum((0, 3)).reshape(-1)
+    where = slice(out_start, out_start + rows * columns * lanes)
+    expected[where] += (factors * cells).sum(0).reshape(-1)
+    size[where] += np.abs(factors * cells).sum(0).reshape(-1)
     twin = out.copy()
     multiply_lanes_plainly(a, a_start, pitch, b, begin, begin_start, place, length, twin, out_start, rows)
     run_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows)
-    allowed = (2 + np.sqrt(length * lanes)) * np.finfo(dtype).eps * size
+    allowed = (2 + np.sqrt(length)) * np.finfo(dtype).eps * size
     for made in (out, twin):
         assert (abs(made - expected) <= allowed).all()
         assert (made[:out_start] == expected[:out_start]).all()
         assert (made[where.stop :] == expected[where.stop :]).all()
     assert [array.tobytes() for array in (a, b, begin, place)] == given
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_lanes_are_added_up_as_by_their_plain_twin_at_any_start(count, dtype):
+    lanes = tile_columns(dtype) // VECTORS
+    sums, out = normal(1, 3 + count * lanes + 2, dtype=dtype), normal(2, 5 + count + 2, dtype=dtype)
+    before, twin = (sums.tobytes(), out.copy()), out.copy()
+    run_add_lanes(sums, 3, out, 5, count)
+    add_lanes_plainly(sums, 3, twin, 5, count)
+    assert out.tobytes() == twin.tobytes()
+    assert sums.tobytes() == before[0]
+    exact = sums[3 : 3 + count * lanes].astype(np.float64).reshape(count, lanes).sum(1)
+    np.testing.assert_allclose(out[5 : 5 + count], before[1][5 : 5 + count] + exact, 0, 16 * np.finfo(dtype).eps)
+    out[5 : 5 + count] = before[1][5 : 5 + count]
+    assert out.tobytes() == before[1].tobytes()
 
 
 @EVERY_DTYPE

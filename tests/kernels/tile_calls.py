@@ -3,7 +3,7 @@
 from numba import njit
 
 from tinycnn.kernels.numba.caches import prefetch, stream_row
-from tinycnn.kernels.numba.lane_tile import multiply_lanes
+from tinycnn.kernels.numba.lane_tile import add_lanes, multiply_lanes
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import multiply_lines
 from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, turn, weave
@@ -17,6 +17,11 @@ def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_star
 @njit
 def run_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows):
     multiply_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows)
+
+
+@njit
+def run_add_lanes(sums, start, out, out_start, count):
+    add_lanes(sums, start, out, out_start, count)
 
 
 @njit

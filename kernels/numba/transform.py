@@ -25,7 +25,6 @@ from tinycnn.kernels.numpy.winograd_transform import TILINGS, transform
 
 _SIDES = {
     "input": lambda t: t.BT,
-    "input_gradient": lambda t: t.BT.T,
     "output": lambda t: t.AT,
     "output_gradient": lambda t: t.AT.T,
     "weight": lambda t: t.G,
@@ -116,7 +115,6 @@ def _both_sides(side: str) -> Callable[..., None]:
 
 
 input_factors = _both_sides("input")
-input_gradient = _both_sides("input_gradient")
 outputs = _both_sides("output")
 output_factors = _both_sides("output_gradient")
 weight_factors = _both_sides("weight")

@@ -16,7 +16,6 @@ from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import (
     input_factors,
-    input_gradient,
     output_factors,
     outputs,
     weight_factors,
@@ -28,23 +27,27 @@ RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rou
 
 
 @inlined
-def pack_panel(weight, layouts, backward, factors, index):
+def pack_panel(weight, layouts, turned, factors, index):
     """Transform the kernels of one panel, its channels the lanes, for each channel that is summed over."""
     p = layouts[0]
-    outer, depth, rows = (p.C, p.K, p.c_rows) if backward else (p.K, p.C, p.k_rows)
+    rows = p.k_rows
     group, panel = divmod(index, factors.shape[2])
     width, size, least = tile_width(weight), p.r * p.r, weight.dtype.type(-np.inf)
     cells = np.zeros(size * width, weight.dtype)
     between = np.empty(p.a * p.r * width, weight.dtype)
     made = np.empty(p.a * p.a * width, weight.dtype)
     flat, flat_factors, line = weight.reshape(-1), factors.reshape(-1), factors[0].size
-    for summed in range(depth):
-        for lane in range(min(rows, outer - panel * rows)):
+    for summed in range(p.C):
+        for lane in range(min(rows, p.K - panel * rows)):
             channel = panel * rows + lane
-            k, c = (summed, channel) if backward else (channel, summed)
-            start = ((group * p.K + k) * p.C + c) * size
-            for cell in range(size):
-                cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
+            if turned:
+                start = ((group * p.C + summed) * p.K + channel) * size
+                for cell in range(size):
+                    cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + size - 1 - cell)]
+            else:
+                start = ((group * p.K + channel) * p.C + summed) * size
+                for cell in range(size):
+                    cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
         weight_factors(p.tiling, cells, 0, p.r * width, width, between, made, 0, width)
         goal = index * factors.shape[3] + summed * rows
         for point in range(p.a * p.a):
@@ -81,12 +84,10 @@ def deal_run(m, size, source, start, cells, goal, pitch):
 
 
 @inlined
-def weave_run(m, given, source, start, pitch, out, more):
+def weave_run(m, source, start, pitch, out, more):
     """`weave` with the constants of each tiling."""
     if m == 2:
         weave(2, 2, source, start, pitch, out, 0, more)
-    elif given == 2:
-        weave(4, 2, source, start, pitch, out, 0, more)
     else:
         weave(4, 4, source, start, pitch, out, 0, more)
 
@@ -144,13 +145,10 @@ def gather_gradient(grad, channel, runs, found, p, cells, pitch):
 
 
 @inlined
-def correlate_share(
-    source, factors, bias, relu, layouts, bounds, chunks, backward, blocks, all_products, target, thread
-):
+def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks, all_products, target, thread):
     """Blocks of tiles from the source to the target, each for a share of the result's channels."""
     p, block, products = layouts[0], blocks[thread], all_products[thread]
-    width, lanes, size = tile_width(source), lanes_of(source), p.m if backward else p.a
-    depth, outer, rows = (p.K, p.C, p.c_rows) if backward else (p.C, p.K, p.k_rows)
+    width, lanes, rows = tile_width(source), lanes_of(source), p.k_rows
     panels, pitch = factors.shape[2], width + lanes
     cells = np.zeros(p.a * p.a * pitch, source.dtype)
     between = np.empty(p.a * p.a * width, source.dtype)
@@ -168,26 +166,19 @@ def correlate_share(
             tile_panels = (count + width - 1) // width
             for t in range(tile_panels):
                 found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
-                for c in range(depth):
+                for c in range(p.C):
                     start = t * block.shape[2] + c * width
-                    if backward:
-                        gather_gradient(source, group * depth + c, runs[t], found[t], p, cells, pitch)
-                        output_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
-                    else:
-                        gather_input(source, group * depth + c, runs[t], found[t], p, cells, pitch)
-                        input_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
-            multiply_points(factors, block, group, own, count, depth, rows, row, products)
+                    gather_input(source, group * p.C + c, runs[t], found[t], p, cells, pitch)
+                    input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, flat, start, line)
+            multiply_points(factors, block, group, own, count, p.C, rows, row, products)
             for panel in own:
-                for i in range(min(rows, outer - panel * rows)):
-                    made, channel = (panel - own.start) * rows + i, group * outer + panel * rows + i
+                for i in range(min(rows, p.K - panel * rows)):
+                    made, channel = (panel - own.start) * rows + i, group * p.K + panel * rows + i
                     for t in range(tile_panels):
-                        if backward:
-                            add_tiles(products, made, channel, t, runs[t], found[t], p, between, cells, woven, target)
-                        else:
-                            write_tiles(
-                                products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
-                                between, cells, woven, target,
-                            )  # fmt: skip
+                        write_tiles(
+                            products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
+                            between, cells, woven, target,
+                        )  # fmt: skip
 
 
 @inlined
@@ -221,35 +212,10 @@ def write_tiles(products, made, k, t, runs, found, p, bias, relu, between, cells
         lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
         top, left = p.first_p + runs[run, 2], p.first_q + runs[run, 3]
         for i in range(min(p.m, p.end_p - top)):
-            weave_run(p.m, p.m, cells, i * p.m * width + lane, width, woven, bias)
+            weave_run(p.m, cells, i * p.m * width + lane, width, woven, bias)
             goal = ((n * K + k) * P + top + i) * Q + left
             prefetch(flat, goal + P * Q, length * p.m, True)
             copy_row(woven, 0, flat, goal, min(length * p.m, p.end_q - left), least)
-
-
-@inlined
-def add_tiles(products, made, c, t, runs, found, p, between, cells, woven, dx):
-    """Transform the products of one channel back, and add them to the input cells that exist."""
-    width, line = tile_width(products), products.shape[1] * products.shape[2]
-    _, C, H, W = dx.shape
-    flat, zero = dx.reshape(-1), woven.dtype.type(0)
-    start = made * products.shape[2] + t * width
-    input_gradient(p.tiling, products.reshape(-1), start, p.a * line, line, between, cells, 0, width)
-    for run in range(found):
-        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
-        top = runs[run, 2] - p.top
-        for i in range(max(0, -top), min(p.a, p.rows - top)):
-            plane = ((n * C + c) * H + top + i) * W
-            prefetch(flat, plane + H * W + runs[run, 3] - p.left, length * p.m + p.a, True)
-            # By so many columns that no two tiles overlap; the last first, so that wherever a run begins, which depends
-            # on the number of threads, a cell that several tiles meet is added to in the order of the tiles.
-            for j in range((p.a - 1) // p.m * p.m, -1, -p.m):
-                weave_run(p.m, min(p.m, p.a - j), cells, (i * p.a + j) * width + lane, width, woven, zero)
-                left = runs[run, 3] - p.left + j
-                skipped = max(0, -left)
-                count = min(length * p.m, p.columns - left) - skipped
-                if count > 0:
-                    add_row(woven, skipped, flat, plane + left + skipped, count)
 
 
 @inlined

@@ -15,13 +15,17 @@ from tinycnn.kernels.numba.correlation import clear, share, tile_width
 from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import (
-    input_factors,
-    output_factors,
+    gradient_across,
+    gradient_dealt,
+    gradient_down,
+    input_across,
+    input_dealt,
+    input_down,
     outputs,
     weight_factors,
     weight_gradient,
 )
-from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, turn_rows, weave
+from tinycnn.kernels.numba.vectors import add_row, copy_row, lanes_of, turn_rows, weave
 
 RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rounding is measured
 
@@ -69,21 +73,6 @@ def list_runs(first, count, p, lanes, runs):
 
 
 @inlined
-def deal_run(m, size, source, start, cells, goal, pitch):
-    """`deal` with the constants of each tiling."""
-    if m == 4 and size == 6:
-        deal(4, 6, source, start, cells, goal, pitch)
-    elif m == 4:
-        deal(4, 4, source, start, cells, goal, pitch)
-    elif size == 6:
-        deal(2, 6, source, start, cells, goal, pitch)
-    elif size == 4:
-        deal(2, 4, source, start, cells, goal, pitch)
-    else:
-        deal(2, 2, source, start, cells, goal, pitch)
-
-
-@inlined
 def weave_run(m, source, start, pitch, out, more):
     """`weave` with the constants of each tiling."""
     if m == 2:
@@ -93,55 +82,36 @@ def weave_run(m, source, start, pitch, out, more):
 
 
 @inlined
-def gather(source, channel, runs, found, size, top, left, ends, p, cells, pitch):
-    """Copy size x size cells of each tile to its lane, zeros outside the rows and columns that ``ends`` gives."""
-    _, channels, H, W = source.shape
-    first_row, end_row, first_column, end_column = ends
-    flat, lanes = source.reshape(-1), lanes_of(source)
-    reach = p.m * lanes + (size - 1) // p.m * p.m  # numbers that are read at once
+def transform_input(x, channel, runs, found, p, rows, cells, out, start, line):
+    """Bᵀ d B of each tile, to as many lines as there are points; cells that no output reads count as zeros."""
+    _, channels, H, W = x.shape
+    flat, pitch, rows_pitch = x.reshape(-1), len(cells) // (p.a * p.a), len(rows) // p.a
     for run in range(found):
-        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
-        column = runs[run, 3] + left
-        # The first tile, counted from the run's, that is inside, and the first after the last.
-        begin = min(length, max(0, (first_column - column + p.m - 1) // p.m))
-        end = max(begin, min(length, (end_column - size - column) // p.m + 1))
-        for i in range(size):
-            h, goal = runs[run, 2] + top + i, i * size * pitch + lane
-            if h < first_row or h >= end_row:
-                for j in range(size):
-                    clear(cells, goal + j * pitch, goal + j * pitch + length)
-                continue
-            start = ((n * channels + channel) * H + h) * W + column
-            prefetch(flat, start + H * W, length * p.m + size, False)
-            if begin < end and start >= 0 and start + reach <= len(flat):
-                deal_run(p.m, size, flat, start, cells, goal, pitch)
-                gather_slowly(flat, start, 0, begin, size, column, first_column, end_column, p, cells, goal, pitch)
-                gather_slowly(flat, start, end, length, size, column, first_column, end_column, p, cells, goal, pitch)
-            else:
-                gather_slowly(flat, start, 0, length, size, column, first_column, end_column, p, cells, goal, pitch)
+        lane, n, h, w, length = runs[run, 0], runs[run, 1], runs[run, 2] - p.top, runs[run, 3] - p.left, runs[run, 4]
+        begin, columns = ((n * channels + channel) * H + h) * W + w, (length - 1) * p.m + p.a
+        for i in range(p.a):
+            prefetch(flat, begin + (i + H) * W, columns, False)
+        input_down(p.tiling, flat, begin, W, -h, p.rows - h, -w, p.columns - w, columns, rows, rows_pitch)
+        input_dealt(p.tiling, rows, rows_pitch, cells, lane, pitch)
+    input_across(p.tiling, cells, pitch, out, start, line)
 
 
 @inlined
-def gather_slowly(flat, start, tile, end, size, column, first_column, end_column, p, cells, goal, pitch):
-    """One row of some tiles of a run, cell by cell."""
-    for lane in range(tile, end):
-        for j in range(size):
-            w = lane * p.m + j
-            inside = first_column <= column + w < end_column
-            cells[np.uint64(goal + j * pitch + lane)] = flat[np.uint64(start + w)] if inside else 0
-
-
-@inlined
-def gather_input(x, channel, runs, found, p, cells, pitch):
-    """The a x a input cells of each tile."""
-    gather(x, channel, runs, found, p.a, -p.top, -p.left, (0, p.rows, 0, p.columns), p, cells, pitch)
-
-
-@inlined
-def gather_gradient(grad, channel, runs, found, p, cells, pitch):
-    """The m x m output cells of each tile."""
-    ends = (p.first_p, p.end_p, p.first_q, p.end_q)
-    gather(grad, channel, runs, found, p.m, p.first_p, p.first_q, ends, p, cells, pitch)
+def transform_gradient(grad, k, runs, found, p, rows, cells, out, start, line):
+    """A dY Aᵀ of each tile; outputs that read no cell count as zeros."""
+    _, K, P, Q = grad.shape
+    flat, pitch, rows_pitch = grad.reshape(-1), len(cells) // (p.a * p.a), len(rows) // p.a
+    for run in range(found):
+        lane, n, i, j, length = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3], runs[run, 4]
+        begin = ((n * K + k) * P + p.first_p + i) * Q + p.first_q + j
+        for row in range(p.m):
+            prefetch(flat, begin + (row + P) * Q, length * p.m, False)
+        gradient_down(
+            p.tiling, flat, begin, Q, 0, p.end_p - p.first_p - i, 0, p.end_q - p.first_q - j, length * p.m,
+            rows, rows_pitch,
+        )  # fmt: skip
+        gradient_dealt(p.tiling, rows, rows_pitch, cells, lane, pitch)
+    gradient_across(p.tiling, cells, pitch, out, start, line)
 
 
 @inlined
@@ -149,8 +119,8 @@ def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks
     """Blocks of tiles from the source to the target, each for a share of the result's channels."""
     p, block, products = layouts[0], blocks[thread], all_products[thread]
     width, lanes, rows = tile_width(source), lanes_of(source), p.k_rows
-    panels, pitch = factors.shape[2], width + lanes
-    cells = np.zeros(p.a * p.a * pitch, source.dtype)
+    panels = factors.shape[2]
+    cells, raw_rows = np.zeros(p.a * p.a * (width + lanes), source.dtype), np.zeros(p.a * (p.m + 2) * lanes, source.dtype)
     between = np.empty(p.a * p.a * width, source.dtype)
     woven = np.empty(p.m * lanes, source.dtype)
     row = np.arange(DEPTH) * width
@@ -168,8 +138,7 @@ def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks
                 found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
                 for c in range(p.C):
                     start = t * block.shape[2] + c * width
-                    gather_input(source, group * p.C + c, runs[t], found[t], p, cells, pitch)
-                    input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, flat, start, line)
+                    transform_input(source, group * p.C + c, runs[t], found[t], p, raw_rows, cells, flat, start, line)
             multiply_points(factors, block, group, own, count, p.C, rows, row, products)
             for panel in own:
                 for i in range(min(rows, p.K - panel * rows)):
@@ -223,10 +192,9 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
     """Sum over parts of the tiles for a share of the pairs of channels."""
     p, left, right, made = layouts[0], lefts[thread], rights[thread], all_made[thread]
     width, lanes, points = tile_width(source), lanes_of(source), p.a * p.a
-    block, pitch, rows = left.shape[2] - lanes, width + lanes, p.k_rows
+    block, rows = left.shape[2] - lanes, p.k_rows
     parts, column_panels = sums.shape[0], sums.shape[4]
-    cells = np.zeros(points * pitch, source.dtype)
-    between = np.empty(points * width, source.dtype)
+    cells, raw_rows = np.zeros(points * (width + lanes), source.dtype), np.zeros(p.a * (p.m + 2) * lanes, source.dtype)
     row, begin = np.arange(RUN) * width, np.empty(width + rows + lanes, np.int64)
     runs, found = np.empty((block // width, width, 5), np.int64), np.empty(block // width, np.int64)
     tiles = p.N * p.T * p.U
@@ -250,18 +218,16 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
                 for t in range(tile_panels):
                     for i in range(channels):
                         k = group * p.K + panel * rows + i
-                        gather_gradient(grad, k, runs[t], found[t], p, cells, pitch)
                         start = i * points * width
-                        output_factors(p.tiling, cells, 0, p.m * pitch, pitch, between, made, start, width)
+                        transform_gradient(grad, k, runs[t], found[t], p, raw_rows, cells, made, start, width)
                     side_by_side(made, begin, channels, left, panel - own.start, t, points)
             for panel in own_columns:
                 channels = min(width, p.C - panel * width)
                 list_begins(channels, points * width, begin)
                 for t in range(tile_panels):
                     for i in range(channels):
-                        gather_input(source, group * p.C + panel * width + i, runs[t], found[t], p, cells, pitch)
-                        start = i * points * width
-                        input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, made, start, width)
+                        c, start = group * p.C + panel * width + i, i * points * width
+                        transform_input(source, c, runs[t], found[t], p, raw_rows, cells, made, start, width)
                     side_by_side(made, begin, channels, right, panel - own_columns.start, t, points)
             multiply_runs(left, right, count, own, own_columns, p.C, row, total)
 

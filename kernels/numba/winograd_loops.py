@@ -32,30 +32,32 @@ RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rou
 
 @inlined
 def pack_panel(weight, layouts, turned, factors, index):
-    """Transform the kernels of one panel, its channels the lanes, for each channel that is summed over."""
+    """Transform the kernels of one panel, for as many channels that are summed over at once as there are lanes."""
     p = layouts[0]
-    rows = p.k_rows
-    group, panel = divmod(index, factors.shape[2])
+    rows, (group, panel) = p.k_rows, divmod(index, factors.shape[2])
     width, size, least = tile_width(weight), p.r * p.r, weight.dtype.type(-np.inf)
     cells = np.zeros(size * width, weight.dtype)
     between = np.empty(p.a * p.r * width, weight.dtype)
     made = np.empty(p.a * p.a * width, weight.dtype)
     flat, flat_factors, line = weight.reshape(-1), factors.reshape(-1), factors[0].size
-    for summed in range(p.C):
-        for lane in range(min(rows, p.K - panel * rows)):
-            channel = panel * rows + lane
-            if turned:
-                start = ((group * p.C + summed) * p.K + channel) * size
-                for cell in range(size):
-                    cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + size - 1 - cell)]
-            else:
-                start = ((group * p.K + channel) * p.C + summed) * size
-                for cell in range(size):
-                    cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
+    together = width // rows
+    for first in range(0, p.C, together):
+        count = min(together, p.C - first)
+        for summed in range(first, first + count):
+            for row in range(min(rows, p.K - panel * rows)):
+                channel, lane = panel * rows + row, (summed - first) * rows + row
+                if turned:
+                    start = ((group * p.C + summed) * p.K + channel) * size
+                    for cell in range(size):
+                        cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + size - 1 - cell)]
+                else:
+                    start = ((group * p.K + channel) * p.C + summed) * size
+                    for cell in range(size):
+                        cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
         weight_factors(p.tiling, cells, 0, p.r * width, width, between, made, 0, width)
-        goal = index * factors.shape[3] + summed * rows
+        goal = index * factors.shape[3] + first * rows
         for point in range(p.a * p.a):
-            copy_row(made, point * width, flat_factors, point * line + goal, rows, least)
+            copy_row(made, point * width, flat_factors, point * line + goal, count * rows, least)
 
 
 @inlined
@@ -82,10 +84,21 @@ def weave_run(m, source, start, pitch, out, more):
 
 
 @inlined
+def scratch(p, like):
+    """Rows of an image as transformed, and tiles' cells in lanes, with the pitch of each: for what follows."""
+    lanes, width = lanes_of(like), tile_width(like)
+    rows, cells = (
+        (p.m + 2) * lanes,
+        width + lanes,
+    )  # `deal` reads and writes a vector beyond the last number that counts
+    return (np.zeros(p.a * rows + lanes, like.dtype), rows), (np.zeros(p.a * p.a * cells, like.dtype), cells)
+
+
+@inlined
 def transform_input(x, channel, runs, found, p, rows, cells, out, start, line):
     """Bᵀ d B of each tile, to as many lines as there are points; cells that no output reads count as zeros."""
     _, channels, H, W = x.shape
-    flat, pitch, rows_pitch = x.reshape(-1), len(cells) // (p.a * p.a), len(rows) // p.a
+    flat, (cells, pitch), (rows, rows_pitch) = x.reshape(-1), cells, rows
     for run in range(found):
         lane, n, h, w, length = runs[run, 0], runs[run, 1], runs[run, 2] - p.top, runs[run, 3] - p.left, runs[run, 4]
         begin, columns = ((n * channels + channel) * H + h) * W + w, (length - 1) * p.m + p.a
@@ -100,7 +113,7 @@ def transform_input(x, channel, runs, found, p, rows, cells, out, start, line):
 def transform_gradient(grad, k, runs, found, p, rows, cells, out, start, line):
     """A dY Aᵀ of each tile; outputs that read no cell count as zeros."""
     _, K, P, Q = grad.shape
-    flat, pitch, rows_pitch = grad.reshape(-1), len(cells) // (p.a * p.a), len(rows) // p.a
+    flat, (cells, pitch), (rows, rows_pitch) = grad.reshape(-1), cells, rows
     for run in range(found):
         lane, n, i, j, length = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3], runs[run, 4]
         begin = ((n * K + k) * P + p.first_p + i) * Q + p.first_q + j
@@ -120,7 +133,7 @@ def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks
     p, block, products = layouts[0], blocks[thread], all_products[thread]
     width, lanes, rows = tile_width(source), lanes_of(source), p.k_rows
     panels = factors.shape[2]
-    cells, raw_rows = np.zeros(p.a * p.a * (width + lanes), source.dtype), np.zeros(p.a * (p.m + 2) * lanes, source.dtype)
+    rows_made, cells = scratch(p, source)
     between = np.empty(p.a * p.a * width, source.dtype)
     woven = np.empty(p.m * lanes, source.dtype)
     row = np.arange(DEPTH) * width
@@ -138,7 +151,7 @@ def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks
                 found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
                 for c in range(p.C):
                     start = t * block.shape[2] + c * width
-                    transform_input(source, group * p.C + c, runs[t], found[t], p, raw_rows, cells, flat, start, line)
+                    transform_input(source, group * p.C + c, runs[t], found[t], p, rows_made, cells, flat, start, line)
             multiply_points(factors, block, group, own, count, p.C, rows, row, products)
             for panel in own:
                 for i in range(min(rows, p.K - panel * rows)):
@@ -146,7 +159,7 @@ def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks
                     for t in range(tile_panels):
                         write_tiles(
                             products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
-                            between, cells, woven, target,
+                            between, cells[0], woven, target,
                         )  # fmt: skip
 
 
@@ -155,8 +168,8 @@ def multiply_points(factors, block, group, own, count, depth, rows, row, product
     """At each point, the product of the weight's panels and the block's."""
     width, pitch = tile_width(products), products.shape[2]
     flat, flat_factors, flat_block = products.reshape(-1), factors.reshape(-1), block.reshape(-1)
-    clear(flat, 0, len(flat))
     for point in range(len(block)):
+        clear(flat, point * products[0].size, (point + 1) * products[0].size)  # of this point, to be in the cache
         for start in range(0, depth, DEPTH):
             for t in range((count + width - 1) // width):
                 b = (point * block.shape[1] + t) * block.shape[2] + start * width
@@ -194,7 +207,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
     width, lanes, points = tile_width(source), lanes_of(source), p.a * p.a
     block, rows = left.shape[2] - lanes, p.k_rows
     parts, column_panels = sums.shape[0], sums.shape[4]
-    cells, raw_rows = np.zeros(points * (width + lanes), source.dtype), np.zeros(p.a * (p.m + 2) * lanes, source.dtype)
+    rows_made, cells = scratch(p, source)
     row, begin = np.arange(RUN) * width, np.empty(width + rows + lanes, np.int64)
     runs, found = np.empty((block // width, width, 5), np.int64), np.empty(block // width, np.int64)
     tiles = p.N * p.T * p.U
@@ -219,7 +232,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
                     for i in range(channels):
                         k = group * p.K + panel * rows + i
                         start = i * points * width
-                        transform_gradient(grad, k, runs[t], found[t], p, raw_rows, cells, made, start, width)
+                        transform_gradient(grad, k, runs[t], found[t], p, rows_made, cells, made, start, width)
                     side_by_side(made, begin, channels, left, panel - own.start, t, points)
             for panel in own_columns:
                 channels = min(width, p.C - panel * width)
@@ -227,7 +240,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
                 for t in range(tile_panels):
                     for i in range(channels):
                         c, start = group * p.C + panel * width + i, i * points * width
-                        transform_input(source, c, runs[t], found[t], p, raw_rows, cells, made, start, width)
+                        transform_input(source, c, runs[t], found[t], p, rows_made, cells, made, start, width)
                     side_by_side(made, begin, channels, right, panel - own_columns.start, t, points)
             multiply_runs(left, right, count, own, own_columns, p.C, row, total)
 

@@ -14,8 +14,8 @@ output, with more products than the definition has; that is left to BLAS.
 
 Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source, but for backward_input: there it is the
 adjoint of forward, whose tiles overlap where they are added to dx. So they could not be shared among threads, dx had to
-be cleared before, and each cell was read and written up to four times: VGG-16's second convolution took 39 ms that way,
-and 31 as a forward of its own, whose tiles are written once. The transforms are in `transform`.
+be cleared before, and each cell was read and written up to four times: VGG-16's second convolution took 40 ms that way,
+and 33 as a forward of its own, whose tiles are written once. The transforms are in `transform`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ __all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refu
 # How large a block is: over layers of VGG-16, AlexNet and LeNet-5 on two threads with 1 MiB of L2 each, half of FACTORS
 # is as fast, the double is slower by 1 to 7 %, and so are other LEAST and MOST, by up to 10 %.
 FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
-# Of fewer tiles a block would read the whole weight for little: where they are no more, threads share the panels, and
-# VGG-16's last layers, of 64 tiles, take 10 % less time than with 32 tiles for each of two threads.
+# A thread with fewer than LEAST tiles would read the whole weight for little, so it takes a part of the panels instead:
+# 6 to 14 % less time on VGG-16's last layers, of 64 tiles, on two threads (Intel Xeon with 2 MiB of L2 a core).
 LEAST, MOST = 64, 256  # tiles of a block
 # Parts of the tiles, each of which backward_weight sums up by itself, where the sums are no more than SUMS: a sixth
 # less time on VGG-16's second and fourth convolution, on two threads; other numbers of parts were not measured.
@@ -179,8 +179,8 @@ def _correlate(
         return target
     width, points, panels, panel_rows = tile_columns(dtype), layout.a**2, layout.k_panels, layout.k_rows
     with team(layout.tiles * layout.m**2 * layout.r**2 * layout.K * layout.C * layout.groups, 1 << 30) as threads:
+        block = _block(layout, layout.C + layout.K, -(-layout.tiles // threads), width)
         bounds = _ranges(layout, threads, width // VECTORS)
-        block = _block(layout, layout.C + layout.K, int(np.diff(bounds).max()), width)
         chunks = min(panels, -(-threads // ((len(bounds) - 1) * layout.groups)))
         record = np.array([layout], LAYOUT)
         factors = empty((points, layout.groups, panels, layout.C * panel_rows + STAGGER), dtype)

@@ -1,19 +1,21 @@
 """Winograd's convolution, block of tiles by block of tiles, so that what is transformed is used while it is in cache.
 
     forward           Y  = Aᵀ [Σ_c (G g Gᵀ) ⊙ (Bᵀ d B)] A
-    backward_input    d  = B [Σ_k (G g Gᵀ) ⊙ (A dY Aᵀ)] Bᵀ, added where tiles overlap
+    backward_input    the forward of dY with the kernels turned about, k and c exchanged
     backward_weight   dg = Gᵀ [Σ_tiles (A dY Aᵀ) ⊙ (Bᵀ d B)] G
 
 The transformed weight is made once a call, in panels as `multiply_tile` reads them. Then each thread takes a block of
 tiles through all three steps by itself: it transforms the block, multiplies at each of the a·a points, and transforms
 back, without waiting for another thread and without writing a factor to memory. Threads share the tiles, and, where
-those are few, the panels of the result's channels; a block is then transformed once for each share. In backward_input a
-thread owns whole images, since tiles overlap there; in backward_weight a part of the tiles, whose sums are added up in
-the end, or channels where there are many, and RUN tiles are summed at a time for the rounding's sake. Where an image
-has one window, itself, a tile would be made for one output, with more products than the definition has; that is left to
-BLAS.
+those are few, the panels of the result's channels; a block is then transformed once for each share. In backward_weight
+a thread takes a part of the tiles, whose sums are added up in the end, or channels where there are many, and RUN tiles
+are summed at a time for the rounding's sake. Where an image has one window, itself, a tile would be made for one
+output, with more products than the definition has; that is left to BLAS.
 
-Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source. The transforms are in `transform`.
+Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source, but for backward_input: there it is the
+adjoint of forward, whose tiles overlap where they are added to dx. So they could not be shared among threads, dx had to
+be cleared before, and each cell was read and written up to four times: VGG-16's second convolution took 40 ms that way,
+and 33 as a forward of its own, whose tiles are written once. The transforms are in `transform`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import numpy as np
 from numba import prange
 
 from tinycnn.arrays import Array
-from tinycnn.geometry import ConvGeometry
+from tinycnn.geometry import Axis, ConvGeometry
 from tinycnn.kernels.numba import one_window
 from tinycnn.kernels.numba.compile import parallel_kernel
 from tinycnn.kernels.numba.one_window import fills_the_input
@@ -41,6 +43,8 @@ __all__ = ["backward_input", "backward_weight", "forward", "forward_relu", "refu
 # How large a block is: over layers of VGG-16, AlexNet and LeNet-5 on two threads with 1 MiB of L2 each, half of FACTORS
 # is as fast, the double is slower by 1 to 7 %, and so are other LEAST and MOST, by up to 10 %.
 FACTORS = 1 << 19  # numbers transformed in a block, as long as it has LEAST tiles
+# A thread with fewer than LEAST tiles would read the whole weight for little, so it takes a part of the panels instead:
+# 6 to 14 % less time on VGG-16's last layers, of 64 tiles, on two threads (Intel Xeon with 2 MiB of L2 a core).
 LEAST, MOST = 64, 256  # tiles of a block
 # Parts of the tiles, each of which backward_weight sums up by itself, where the sums are no more than SUMS: a sixth
 # less time on VGG-16's second and fourth convolution, on two threads; other numbers of parts were not measured.
@@ -58,8 +62,6 @@ class Layout(NamedTuple):
     C: int
     k_panels: int  # of kernels, in as many rows as a tile has
     k_rows: int
-    c_panels: int
-    c_rows: int
     T: int  # tiles down and across an image
     U: int
     tiling: int
@@ -92,35 +94,21 @@ def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry)
     """Y = Aᵀ [Σ_c (G g Gᵀ) ⊙ (Bᵀ d B)] A: (N, C, H, W) -> (N, K, P, Q)."""
     if fills_the_input(geometry):
         return one_window.forward(x, weight, bias, geometry)
-    return _forward(x, weight, bias, geometry, relu=False)
+    return _correlate(x, weight, bias, geometry, relu=False)
 
 
 def forward_relu(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry) -> Array:
     """max(Y + b, 0): (N, C, H, W) -> (N, K, P, Q)."""
     if fills_the_input(geometry):
         return one_window.forward_relu(x, weight, bias, geometry)
-    return _forward(x, weight, bias, geometry, relu=True)
-
-
-def _forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, relu: bool) -> Array:
-    layout = layout_of(geometry)
-    y = empty(geometry.output_shape, x.dtype)
-    bias = np.zeros(geometry.K, x.dtype) if bias is None else contiguous(bias)
-    if (layout.end_p - layout.first_p, layout.end_q - layout.first_q) != (geometry.P, geometry.Q):
-        start = bias.reshape(-1, 1, 1)  # outputs that read no cell
-        y[...] = np.maximum(start, 0) if relu else start
-    _correlate(layout, contiguous(x), weight, bias, relu, y, backward=False)
-    return y
+    return _correlate(x, weight, bias, geometry, relu=True)
 
 
 def backward_input(grad: Array, weight: Array, geometry: ConvGeometry) -> Array:
-    """D = B [Σ_k (G g Gᵀ) ⊙ (A dY Aᵀ)] Bᵀ: (N, K, P, Q) -> (N, C, H, W)."""
+    """Dx[h, w] = Σ w[r, s] · dY where output and input meet: (N, K, P, Q) -> (N, C, H, W)."""
     if fills_the_input(geometry):
         return one_window.backward_input(grad, weight, geometry)
-    dx = empty(geometry.input_shape, grad.dtype)
-    dx.fill(0)
-    _correlate(layout_of(geometry), contiguous(grad), weight, np.empty(0, grad.dtype), False, dx, backward=True)
-    return dx
+    return _correlate(grad, weight, None, turned_about(geometry), relu=False, turned=True)
 
 
 def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
@@ -160,47 +148,61 @@ def layout_of(geometry: ConvGeometry) -> Layout:
     K, C = g.K // g.groups, g.C // g.groups
     rows, columns, t = plan.rows, plan.columns, plan.tiling
     return Layout(
-        g.N, g.groups, K, C, *cut(K), *cut(C), rows.tiles, columns.tiles,
+        g.N, g.groups, K, C, *cut(K), rows.tiles, columns.tiles,
         TILINGS.index(t), t.m, t.r, t.a, rows.lead, columns.lead, rows.cells.stop, columns.cells.stop,
         rows.outputs.start, rows.outputs.stop, columns.outputs.start, columns.outputs.stop,
         rows.taps.start, rows.taps.stop, columns.taps.start, columns.taps.stop,
     )  # fmt: skip
 
 
+def turned_about(geometry: ConvGeometry) -> ConvGeometry:
+    """The convolution whose forward, with the kernels turned about, is backward_input of this one."""
+    g = geometry
+    rows, columns = (
+        Axis(axis.out, axis.kernel, lead=axis.kernel - 1 - axis.lead, trail=axis.size - axis.out + axis.lead)
+        for axis in (g.rows, g.columns)
+    )
+    return ConvGeometry(rows, columns, g.N, g.K, g.C, g.groups)
+
+
 def _correlate(
-    layout: Layout, source: Array, weight: Array, bias: Array, relu: bool, target: Array, backward: bool
-) -> None:
-    """Forward, or backward_input, which is the same with the channels' roles and the transforms exchanged."""
+    source: Array, weight: Array, bias: Array | None, geometry: ConvGeometry, relu: bool, turned: bool = False
+) -> Array:
+    """Forward; with ``turned`` of a weight whose kernels are to be turned about, and its k and c exchanged."""
+    layout, dtype = layout_of(geometry), source.dtype
+    target = empty(geometry.output_shape, dtype)
+    bias = np.zeros(geometry.K, dtype) if bias is None else contiguous(bias)
+    if (layout.end_p - layout.first_p, layout.end_q - layout.first_q) != (geometry.P, geometry.Q):
+        start = bias.reshape(-1, 1, 1)  # outputs that read no cell
+        target[...] = np.maximum(start, 0) if relu else start
     if not layout.tiles:
-        return
-    dtype, width, points = source.dtype, tile_columns(source.dtype), layout.a**2
-    depth, outer = (layout.K, layout.C) if backward else (layout.C, layout.K)
-    panels, panel_rows = (layout.c_panels, layout.c_rows) if backward else (layout.k_panels, layout.k_rows)
+        return target
+    width, points, panels, panel_rows = tile_columns(dtype), layout.a**2, layout.k_panels, layout.k_rows
     with team(layout.tiles * layout.m**2 * layout.r**2 * layout.K * layout.C * layout.groups, 1 << 30) as threads:
-        block = _block(layout, depth + outer, -(-layout.tiles // threads), width)
-        bounds = _ranges(layout, threads, backward, width // VECTORS)
+        block = _block(layout, layout.C + layout.K, -(-layout.tiles // threads), width)
+        bounds = _ranges(layout, threads, width // VECTORS)
         chunks = min(panels, -(-threads // ((len(bounds) - 1) * layout.groups)))
         record = np.array([layout], LAYOUT)
-        factors = empty((points, layout.groups, panels, depth * panel_rows + STAGGER), dtype)
-        pack(contiguous(weight), record, backward, factors)
+        factors = empty((points, layout.groups, panels, layout.C * panel_rows + STAGGER), dtype)
+        pack(contiguous(weight), record, turned, factors)
         correlate(
-            source, factors, bias, relu, record, bounds, chunks, backward,
-            empty((threads, points, block // width, depth * width + STAGGER), dtype),
+            contiguous(source), factors, bias, relu, record, bounds, chunks,
+            empty((threads, points, block // width, layout.C * width + STAGGER), dtype),
             empty((threads, points, -(-panels // chunks) * panel_rows, block), dtype),
             target,
         )  # fmt: skip
+    return target
 
 
-def _ranges(layout: Layout, threads: int, backward: bool, lanes: int) -> Array:
-    """Cut all tiles into as many equal ranges as threads share a group: of whole images for backward, else of vectors.
+def _ranges(layout: Layout, threads: int, lanes: int) -> Array:
+    """Cut all tiles into as many equal ranges, of whole vectors, as threads share a group, or as have LEAST tiles.
 
     Returns the first tile of each range, and of the one after the last.
     """
     parts = threads // math.gcd(threads, layout.groups)
-    unit = layout.T * layout.U if backward else lanes
-    units = -(-layout.tiles // unit)
-    parts = max(1, min(parts, units))
-    return np.minimum(np.arange(parts + 1) * units // parts * unit, layout.tiles)
+    vectors = -(-layout.tiles // lanes)
+    parts = max(1, min(parts, layout.tiles // LEAST))
+    return np.minimum(np.arange(parts + 1) * vectors // parts * lanes, layout.tiles)
 
 
 def _block(layout: Layout, channels: int, most: int, width: int) -> int:
@@ -210,18 +212,18 @@ def _block(layout: Layout, channels: int, most: int, width: int) -> int:
 
 
 @parallel_kernel
-def pack(weight, layouts, backward, factors):
-    """G g Gᵀ of every kernel, in panels of channels: of k for forward, of c for backward_input."""
+def pack(weight, layouts, turned, factors):
+    """G g Gᵀ of every kernel, in panels of k, or of c where the weight is turned."""
     for index in prange(factors.shape[1] * factors.shape[2]):
-        pack_panel(weight, layouts, backward, factors, np.int64(index))
+        pack_panel(weight, layouts, turned, factors, np.int64(index))
 
 
 @parallel_kernel
-def correlate(source, factors, bias, relu, layouts, bounds, chunks, backward, blocks, products, target):
+def correlate(source, factors, bias, relu, layouts, bounds, chunks, blocks, products, target):
     """All blocks of tiles, shared among the threads."""
     for thread in prange(len(blocks)):
         correlate_share(
-            source, factors, bias, relu, layouts, bounds, chunks, backward, blocks, products, target, np.int64(thread)
+            source, factors, bias, relu, layouts, bounds, chunks, blocks, products, target, np.int64(thread)
         )
 
 

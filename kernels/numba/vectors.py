@@ -185,8 +185,8 @@ def turn_rows(
 def deal(context, step, size, source, start, out, out_start, pitch):
     """Deal numbers to as many lanes as a vector has: out[out_start + j·pitch + lane] = source[start + lane·step + j].
 
-    j counts to ``size``; it and the step are constants, the step a power of two. The source
-    is read by whole vectors, up to ``lanes · step`` numbers from each whole step.
+    j counts to ``size``; it and the step are constants, the step a power of two. The source is read by whole vectors:
+    ``lanes · step`` numbers, and for each j from the step on one vector that begins with the last lane's number.
     """
     if not all(isinstance(constant, types.IntegerLiteral) for constant in (step, size)):
         return None
@@ -205,12 +205,16 @@ def deal(context, step, size, source, start, out, out_start, pitch):
         def vector_at(base: Any, index: Any) -> Any:
             return builder.bitcast(builder.gep(base, [index]), vector.as_pointer())
 
+        def load(place: int) -> Any:
+            return builder.load(vector_at(source, builder.add(start, integer(place))), align=number_size)
+
+        dealt = _dealt(builder, [load(v * vector.count) for v in range(apart)])
+        shift = _mask([lane + 1 for lane in range(vector.count)])
         for j in range(signature.args[1].literal_value):
-            if j % apart == 0:
-                firsts = [builder.add(start, integer(j + v * vector.count)) for v in range(apart)]
-                loaded = [builder.load(vector_at(source, first), align=number_size) for first in firsts]
+            if j >= apart:  # what the next lane has `step` before, and the first number beyond the last lane's
+                dealt.append(builder.shuffle_vector(dealt[j - apart], load(apart * (vector.count - 1) + j), shift))
             goal = builder.add(out_start, builder.mul(pitch, integer(j)))
-            builder.store(_every(builder, loaded, j % apart), vector_at(out, goal), align=number_size)
+            builder.store(dealt[j], vector_at(out, goal), align=number_size)
         return context.get_dummy_value()
 
     return signature, emit
@@ -258,22 +262,15 @@ def _mask(indices: list[int]) -> Any:
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
 
 
-def _every(builder: Any, vectors: list[Any], first: int) -> Any:
-    """Of n vectors side by side every n-th number, from ``first`` on: one vector."""
+def _dealt(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Of n vectors side by side every n-th number, from the first on, from the second on, and so on: n vectors."""
     if len(vectors) == 1:
-        return vectors[0]
-    lanes, half = vectors[0].type.count, len(vectors) // 2
-    if half == 1:
-        return builder.shuffle_vector(*vectors, _mask([first + 2 * lane for lane in range(lanes)]))
-    parts = []
-    for a, b in zip(vectors[::2], vectors[1::2], strict=True):
-        taken = [first + len(vectors) * lane for lane in range(2 * lanes // len(vectors))]
-        parts.append(builder.shuffle_vector(a, b, _mask((taken * len(vectors))[:lanes])))
-    while len(parts) > 1:
-        kept = lanes // len(parts)
-        mask = _mask([lane % kept + lane // kept % 2 * lanes for lane in range(lanes)])
-        parts = [builder.shuffle_vector(a, b, mask) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-    return parts[0]
+        return vectors
+    lanes = vectors[0].type.count
+    pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
+    masks = [_mask([first + 2 * lane for lane in range(lanes)]) for first in (0, 1)]
+    even, odd = (_dealt(builder, [builder.shuffle_vector(a, b, mask) for a, b in pairs]) for mask in masks)
+    return [vector for pair in zip(even, odd, strict=True) for vector in pair]
 
 
 def _interleaved(builder: Any, rows: list[Any]) -> list[Any]:

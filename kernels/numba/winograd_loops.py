@@ -15,40 +15,49 @@ from tinycnn.kernels.numba.correlation import clear, share, tile_width
 from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.transform import (
-    input_factors,
-    input_gradient,
-    output_factors,
+    gradient_across,
+    gradient_dealt,
+    gradient_down,
+    input_across,
+    input_dealt,
+    input_down,
     outputs,
     weight_factors,
     weight_gradient,
 )
-from tinycnn.kernels.numba.vectors import add_row, copy_row, deal, lanes_of, turn_rows, weave
+from tinycnn.kernels.numba.vectors import add_row, copy_row, lanes_of, turn_rows, weave
 
 RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rounding is measured
 
 
 @inlined
-def pack_panel(weight, layouts, backward, factors, index):
-    """Transform the kernels of one panel, its channels the lanes, for each channel that is summed over."""
+def pack_panel(weight, layouts, turned, factors, index):
+    """Transform the kernels of one panel, for as many channels that are summed over at once as there are lanes."""
     p = layouts[0]
-    outer, depth, rows = (p.C, p.K, p.c_rows) if backward else (p.K, p.C, p.k_rows)
-    group, panel = divmod(index, factors.shape[2])
+    rows, (group, panel) = p.k_rows, divmod(index, factors.shape[2])
     width, size, least = tile_width(weight), p.r * p.r, weight.dtype.type(-np.inf)
     cells = np.zeros(size * width, weight.dtype)
     between = np.empty(p.a * p.r * width, weight.dtype)
     made = np.empty(p.a * p.a * width, weight.dtype)
     flat, flat_factors, line = weight.reshape(-1), factors.reshape(-1), factors[0].size
-    for summed in range(depth):
-        for lane in range(min(rows, outer - panel * rows)):
-            channel = panel * rows + lane
-            k, c = (summed, channel) if backward else (channel, summed)
-            start = ((group * p.K + k) * p.C + c) * size
-            for cell in range(size):
-                cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
+    together = width // rows
+    for first in range(0, p.C, together):
+        count = min(together, p.C - first)
+        for summed in range(first, first + count):
+            for row in range(min(rows, p.K - panel * rows)):
+                channel, lane = panel * rows + row, (summed - first) * rows + row
+                if turned:
+                    start = ((group * p.C + summed) * p.K + channel) * size
+                    for cell in range(size):
+                        cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + size - 1 - cell)]
+                else:
+                    start = ((group * p.K + channel) * p.C + summed) * size
+                    for cell in range(size):
+                        cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
         weight_factors(p.tiling, cells, 0, p.r * width, width, between, made, 0, width)
-        goal = index * factors.shape[3] + summed * rows
+        goal = index * factors.shape[3] + first * rows
         for point in range(p.a * p.a):
-            copy_row(made, point * width, flat_factors, point * line + goal, rows, least)
+            copy_row(made, point * width, flat_factors, point * line + goal, count * rows, least)
 
 
 @inlined
@@ -66,93 +75,65 @@ def list_runs(first, count, p, lanes, runs):
 
 
 @inlined
-def deal_run(m, size, source, start, cells, goal, pitch):
-    """`deal` with the constants of each tiling."""
-    if m == 4 and size == 6:
-        deal(4, 6, source, start, cells, goal, pitch)
-    elif m == 4:
-        deal(4, 4, source, start, cells, goal, pitch)
-    elif size == 6:
-        deal(2, 6, source, start, cells, goal, pitch)
-    elif size == 4:
-        deal(2, 4, source, start, cells, goal, pitch)
-    else:
-        deal(2, 2, source, start, cells, goal, pitch)
-
-
-@inlined
-def weave_run(m, given, source, start, pitch, out, more):
+def weave_run(m, source, start, pitch, out, more):
     """`weave` with the constants of each tiling."""
     if m == 2:
         weave(2, 2, source, start, pitch, out, 0, more)
-    elif given == 2:
-        weave(4, 2, source, start, pitch, out, 0, more)
     else:
         weave(4, 4, source, start, pitch, out, 0, more)
 
 
 @inlined
-def gather(source, channel, runs, found, size, top, left, ends, p, cells, pitch):
-    """Copy size x size cells of each tile to its lane, zeros outside the rows and columns that ``ends`` gives."""
-    _, channels, H, W = source.shape
-    first_row, end_row, first_column, end_column = ends
-    flat, lanes = source.reshape(-1), lanes_of(source)
-    reach = p.m * lanes + (size - 1) // p.m * p.m  # numbers that are read at once
+def scratch(p, like):
+    """Rows of an image as transformed, and tiles' cells in lanes, with the pitch of each: for what follows."""
+    lanes, width = lanes_of(like), tile_width(like)
+    rows, cells = (
+        (p.m + 2) * lanes,
+        width + lanes,
+    )  # `deal` reads and writes a vector beyond the last number that counts
+    return (np.zeros(p.a * rows + lanes, like.dtype), rows), (np.zeros(p.a * p.a * cells, like.dtype), cells)
+
+
+@inlined
+def transform_input(x, channel, runs, found, p, rows, cells, out, start, line):
+    """Bᵀ d B of each tile, to as many lines as there are points; cells that no output reads count as zeros."""
+    _, channels, H, W = x.shape
+    flat, (cells, pitch), (rows, rows_pitch) = x.reshape(-1), cells, rows
     for run in range(found):
-        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
-        column = runs[run, 3] + left
-        # The first tile, counted from the run's, that is inside, and the first after the last.
-        begin = min(length, max(0, (first_column - column + p.m - 1) // p.m))
-        end = max(begin, min(length, (end_column - size - column) // p.m + 1))
-        for i in range(size):
-            h, goal = runs[run, 2] + top + i, i * size * pitch + lane
-            if h < first_row or h >= end_row:
-                for j in range(size):
-                    clear(cells, goal + j * pitch, goal + j * pitch + length)
-                continue
-            start = ((n * channels + channel) * H + h) * W + column
-            prefetch(flat, start + H * W, length * p.m + size, False)
-            if begin < end and start >= 0 and start + reach <= len(flat):
-                deal_run(p.m, size, flat, start, cells, goal, pitch)
-                gather_slowly(flat, start, 0, begin, size, column, first_column, end_column, p, cells, goal, pitch)
-                gather_slowly(flat, start, end, length, size, column, first_column, end_column, p, cells, goal, pitch)
-            else:
-                gather_slowly(flat, start, 0, length, size, column, first_column, end_column, p, cells, goal, pitch)
+        lane, n, h, w, length = runs[run, 0], runs[run, 1], runs[run, 2] - p.top, runs[run, 3] - p.left, runs[run, 4]
+        begin, columns = ((n * channels + channel) * H + h) * W + w, (length - 1) * p.m + p.a
+        for i in range(p.a):
+            prefetch(flat, begin + (i + H) * W, columns, False)
+        input_down(p.tiling, flat, begin, W, -h, p.rows - h, -w, p.columns - w, columns, rows, rows_pitch)
+        input_dealt(p.tiling, rows, rows_pitch, cells, lane, pitch)
+    input_across(p.tiling, cells, pitch, out, start, line)
 
 
 @inlined
-def gather_slowly(flat, start, tile, end, size, column, first_column, end_column, p, cells, goal, pitch):
-    """One row of some tiles of a run, cell by cell."""
-    for lane in range(tile, end):
-        for j in range(size):
-            w = lane * p.m + j
-            inside = first_column <= column + w < end_column
-            cells[np.uint64(goal + j * pitch + lane)] = flat[np.uint64(start + w)] if inside else 0
+def transform_gradient(grad, k, runs, found, p, rows, cells, out, start, line):
+    """A dY Aᵀ of each tile; outputs that read no cell count as zeros."""
+    _, K, P, Q = grad.shape
+    flat, (cells, pitch), (rows, rows_pitch) = grad.reshape(-1), cells, rows
+    for run in range(found):
+        lane, n, i, j, length = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3], runs[run, 4]
+        begin = ((n * K + k) * P + p.first_p + i) * Q + p.first_q + j
+        for row in range(p.m):
+            prefetch(flat, begin + (row + P) * Q, length * p.m, False)
+        gradient_down(
+            p.tiling, flat, begin, Q, 0, p.end_p - p.first_p - i, 0, p.end_q - p.first_q - j, length * p.m,
+            rows, rows_pitch,
+        )  # fmt: skip
+        gradient_dealt(p.tiling, rows, rows_pitch, cells, lane, pitch)
+    gradient_across(p.tiling, cells, pitch, out, start, line)
 
 
 @inlined
-def gather_input(x, channel, runs, found, p, cells, pitch):
-    """The a x a input cells of each tile."""
-    gather(x, channel, runs, found, p.a, -p.top, -p.left, (0, p.rows, 0, p.columns), p, cells, pitch)
-
-
-@inlined
-def gather_gradient(grad, channel, runs, found, p, cells, pitch):
-    """The m x m output cells of each tile."""
-    ends = (p.first_p, p.end_p, p.first_q, p.end_q)
-    gather(grad, channel, runs, found, p.m, p.first_p, p.first_q, ends, p, cells, pitch)
-
-
-@inlined
-def correlate_share(
-    source, factors, bias, relu, layouts, bounds, chunks, backward, blocks, all_products, target, thread
-):
+def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks, all_products, target, thread):
     """Blocks of tiles from the source to the target, each for a share of the result's channels."""
     p, block, products = layouts[0], blocks[thread], all_products[thread]
-    width, lanes, size = tile_width(source), lanes_of(source), p.m if backward else p.a
-    depth, outer, rows = (p.K, p.C, p.c_rows) if backward else (p.C, p.K, p.k_rows)
-    panels, pitch = factors.shape[2], width + lanes
-    cells = np.zeros(p.a * p.a * pitch, source.dtype)
+    width, lanes, rows = tile_width(source), lanes_of(source), p.k_rows
+    panels = factors.shape[2]
+    rows_made, cells = scratch(p, source)
     between = np.empty(p.a * p.a * width, source.dtype)
     woven = np.empty(p.m * lanes, source.dtype)
     row = np.arange(DEPTH) * width
@@ -168,26 +149,18 @@ def correlate_share(
             tile_panels = (count + width - 1) // width
             for t in range(tile_panels):
                 found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
-                for c in range(depth):
+                for c in range(p.C):
                     start = t * block.shape[2] + c * width
-                    if backward:
-                        gather_gradient(source, group * depth + c, runs[t], found[t], p, cells, pitch)
-                        output_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
-                    else:
-                        gather_input(source, group * depth + c, runs[t], found[t], p, cells, pitch)
-                        input_factors(p.tiling, cells, 0, size * pitch, pitch, between, flat, start, line)
-            multiply_points(factors, block, group, own, count, depth, rows, row, products)
+                    transform_input(source, group * p.C + c, runs[t], found[t], p, rows_made, cells, flat, start, line)
+            multiply_points(factors, block, group, own, count, p.C, rows, row, products)
             for panel in own:
-                for i in range(min(rows, outer - panel * rows)):
-                    made, channel = (panel - own.start) * rows + i, group * outer + panel * rows + i
+                for i in range(min(rows, p.K - panel * rows)):
+                    made, channel = (panel - own.start) * rows + i, group * p.K + panel * rows + i
                     for t in range(tile_panels):
-                        if backward:
-                            add_tiles(products, made, channel, t, runs[t], found[t], p, between, cells, woven, target)
-                        else:
-                            write_tiles(
-                                products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
-                                between, cells, woven, target,
-                            )  # fmt: skip
+                        write_tiles(
+                            products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
+                            between, cells[0], woven, target,
+                        )  # fmt: skip
 
 
 @inlined
@@ -195,8 +168,8 @@ def multiply_points(factors, block, group, own, count, depth, rows, row, product
     """At each point, the product of the weight's panels and the block's."""
     width, pitch = tile_width(products), products.shape[2]
     flat, flat_factors, flat_block = products.reshape(-1), factors.reshape(-1), block.reshape(-1)
-    clear(flat, 0, len(flat))
     for point in range(len(block)):
+        clear(flat, point * products[0].size, (point + 1) * products[0].size)  # of this point, to be in the cache
         for start in range(0, depth, DEPTH):
             for t in range((count + width - 1) // width):
                 b = (point * block.shape[1] + t) * block.shape[2] + start * width
@@ -221,35 +194,10 @@ def write_tiles(products, made, k, t, runs, found, p, bias, relu, between, cells
         lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
         top, left = p.first_p + runs[run, 2], p.first_q + runs[run, 3]
         for i in range(min(p.m, p.end_p - top)):
-            weave_run(p.m, p.m, cells, i * p.m * width + lane, width, woven, bias)
+            weave_run(p.m, cells, i * p.m * width + lane, width, woven, bias)
             goal = ((n * K + k) * P + top + i) * Q + left
             prefetch(flat, goal + P * Q, length * p.m, True)
             copy_row(woven, 0, flat, goal, min(length * p.m, p.end_q - left), least)
-
-
-@inlined
-def add_tiles(products, made, c, t, runs, found, p, between, cells, woven, dx):
-    """Transform the products of one channel back, and add them to the input cells that exist."""
-    width, line = tile_width(products), products.shape[1] * products.shape[2]
-    _, C, H, W = dx.shape
-    flat, zero = dx.reshape(-1), woven.dtype.type(0)
-    start = made * products.shape[2] + t * width
-    input_gradient(p.tiling, products.reshape(-1), start, p.a * line, line, between, cells, 0, width)
-    for run in range(found):
-        lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
-        top = runs[run, 2] - p.top
-        for i in range(max(0, -top), min(p.a, p.rows - top)):
-            plane = ((n * C + c) * H + top + i) * W
-            prefetch(flat, plane + H * W + runs[run, 3] - p.left, length * p.m + p.a, True)
-            # By so many columns that no two tiles overlap; the last first, so that wherever a run begins, which depends
-            # on the number of threads, a cell that several tiles meet is added to in the order of the tiles.
-            for j in range((p.a - 1) // p.m * p.m, -1, -p.m):
-                weave_run(p.m, min(p.m, p.a - j), cells, (i * p.a + j) * width + lane, width, woven, zero)
-                left = runs[run, 3] - p.left + j
-                skipped = max(0, -left)
-                count = min(length * p.m, p.columns - left) - skipped
-                if count > 0:
-                    add_row(woven, skipped, flat, plane + left + skipped, count)
 
 
 @inlined
@@ -257,10 +205,9 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
     """Sum over parts of the tiles for a share of the pairs of channels."""
     p, left, right, made = layouts[0], lefts[thread], rights[thread], all_made[thread]
     width, lanes, points = tile_width(source), lanes_of(source), p.a * p.a
-    block, pitch, rows = left.shape[2] - lanes, width + lanes, p.k_rows
+    block, rows = left.shape[2] - lanes, p.k_rows
     parts, column_panels = sums.shape[0], sums.shape[4]
-    cells = np.zeros(points * pitch, source.dtype)
-    between = np.empty(points * width, source.dtype)
+    rows_made, cells = scratch(p, source)
     row, begin = np.arange(RUN) * width, np.empty(width + rows + lanes, np.int64)
     runs, found = np.empty((block // width, width, 5), np.int64), np.empty(block // width, np.int64)
     tiles = p.N * p.T * p.U
@@ -284,18 +231,16 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
                 for t in range(tile_panels):
                     for i in range(channels):
                         k = group * p.K + panel * rows + i
-                        gather_gradient(grad, k, runs[t], found[t], p, cells, pitch)
                         start = i * points * width
-                        output_factors(p.tiling, cells, 0, p.m * pitch, pitch, between, made, start, width)
+                        transform_gradient(grad, k, runs[t], found[t], p, rows_made, cells, made, start, width)
                     side_by_side(made, begin, channels, left, panel - own.start, t, points)
             for panel in own_columns:
                 channels = min(width, p.C - panel * width)
                 list_begins(channels, points * width, begin)
                 for t in range(tile_panels):
                     for i in range(channels):
-                        gather_input(source, group * p.C + panel * width + i, runs[t], found[t], p, cells, pitch)
-                        start = i * points * width
-                        input_factors(p.tiling, cells, 0, p.a * pitch, pitch, between, made, start, width)
+                        c, start = group * p.C + panel * width + i, i * points * width
+                        transform_input(source, c, runs[t], found[t], p, rows_made, cells, made, start, width)
                     side_by_side(made, begin, channels, right, panel - own_columns.start, t, points)
             multiply_runs(left, right, count, own, own_columns, p.C, row, total)
 

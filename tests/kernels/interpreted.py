@@ -36,12 +36,25 @@ def multiply_lines_plainly(matrix, source, start, step, out, out_start, out_step
         out[out_start + i * out_step : out_start + i * out_step + columns] = total
 
 
+def multiply_rows_plainly(matrix, source, start, pitch, top, bottom, left, right, columns, out, out_pitch):
+    """What `multiply_rows` computes."""
+    values = transform.MATRICES[matrix].astype(source.dtype)
+    lanes = vectors.lanes_of(source)
+    rows = np.zeros((values.shape[1], -(-columns // lanes) * lanes), source.dtype)
+    for j in range(max(0, top), min(len(rows), bottom)):
+        for x in range(max(0, left), min(rows.shape[1], right)):
+            rows[j, x] = source[start + j * pitch + x]
+    for i, row in enumerate(values @ rows):
+        out[i * out_pitch : i * out_pitch + len(row)] = row
+
+
 INTRINSICS = {
     add_lanes: add_lanes_plainly,
     multiply_lanes: multiply_flat_lanes,
     multiply_tile: multiply_flat_tile,
     pool_rows.mean_row: pool_rows.mean_row_plainly,
     transform.multiply_lines: multiply_lines_plainly,
+    transform.multiply_rows: multiply_rows_plainly,
     caches.prefetch: caches.prefetch_plainly,
     caches.stream_row: caches.stream_row_plainly,
     vectors.add_row: vectors.add_row_plainly,

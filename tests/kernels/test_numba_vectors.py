@@ -128,7 +128,7 @@ def test_rows_are_turned_side_by_side(pitch, dtype):
 @pytest.mark.parametrize(("step", "size"), [(2, 2), (2, 4), (2, 6), (4, 4), (4, 6)])
 def test_numbers_are_dealt_to_lanes(step, size, dtype):
     lanes = vectors.lanes_of(np.empty(0, dtype))
-    source, out = normal(1, 3 + lanes * step + size, dtype=dtype), normal(2, 5 + size * (lanes + 3), dtype=dtype)
+    source, out = normal(1, 3 + lanes * (step + 1) + size, dtype=dtype), normal(2, 5 + size * (lanes + 3), dtype=dtype)
     twin, before = out.copy(), out.copy()
     deal_of(step, size)(source, 3, out, 5, lanes + 3)
     vectors.deal_plainly(step, size, source, 3, twin, 5, lanes + 3)

@@ -5,7 +5,7 @@ from numba import njit
 from tinycnn.kernels.numba.caches import prefetch, stream_row
 from tinycnn.kernels.numba.lane_tile import add_lanes, multiply_lanes
 from tinycnn.kernels.numba.tile import multiply_tile
-from tinycnn.kernels.numba.transform import multiply_lines
+from tinycnn.kernels.numba.transform import multiply_lines, multiply_rows
 from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, turn, weave
 
 
@@ -63,6 +63,16 @@ def lines_of(matrix: int):
         multiply_lines(matrix, source, start, step, out, out_start, out_step)
 
     return run_lines
+
+
+def rows_of(matrix: int):
+    """`multiply_rows` of one matrix."""
+
+    @njit
+    def run_rows(source, start, pitch, top, bottom, left, right, columns, out, out_pitch):
+        multiply_rows(matrix, source, start, pitch, top, bottom, left, right, columns, out, out_pitch)
+
+    return run_rows
 
 
 def deal_of(step: int, size: int):

@@ -4,7 +4,7 @@
 
 tinycnn's side is ``tinycnn train lenet5 --data mnist``, with all that it does beside training: checkpoints, validation,
 report. PyTorch's is the same recipe in the shortest loop that has it, on images that lie in memory, shuffled by index:
-no `DataLoader`, whose workers would cost it more. Each side runs with one thread and with two, and its faster one counts.
+no `DataLoader`, whose workers would cost it more. Each side runs with one thread and with two; its faster way counts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EVALUATED = 250  # images at once, on both sides
 def main(path: str = "") -> None:
     """Run all, in turns; print the table, and write the record where a path is given."""
     rows = [measured(side, threads, seed) for seed in SEEDS for threads in (1, 2) for side in ("tinycnn", "torch")]
-    print(table(("side", "threads", "seed", "seconds", "test error"), [told(row) for row in rows]))
+    print(table([("side", "threads", "seed", "seconds", "test error"), *map(told, rows)], right={1, 2, 3, 4}))
     best = {side: fastest([row for row in rows if row["side"] == side]) for side in ("tinycnn", "torch")}
     for side, runs in best.items():
         errors = [row["test_error_percent"] for row in runs]
@@ -54,9 +54,8 @@ def main(path: str = "") -> None:
 
 def told(row: dict[str, Any]) -> tuple[str, ...]:
     """A row of the table."""
-    return (
-        row["side"], str(row["threads"]), str(row["seed"]), f"{row['seconds']:.1f}", f"{row['test_error_percent']:.2f} %",
-    )  # fmt: skip
+    figures = f"{row['seconds']:.1f}", f"{row['test_error_percent']:.2f} %"
+    return (row["side"], str(row["threads"]), str(row["seed"]), *figures)
 
 
 def fastest(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,7 +25,10 @@ from tinycnn.kernels.numba.tile import VECTOR_BYTES
 from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
 
 SHARE = 1 << 22  # multiply-adds of a thread's share: 0.1 ms at 80 GFLOP/s; not tuned
-OWN = 1 << 21  # multiply-adds from which loops of our own are faster, by 2 to 3; with 1.3 million by 0.9 to 1.6
+# Multiply-adds from which loops of our own are faster, by 2 to 3. With 3.1 million, LeNet-5's last convolution of 64
+# images, BLAS on one thread is the better, as it wakes no other: the whole step takes 2.7 to 2.9 ms so, and 2.9 to 3.0
+# by our loops (Intel Xeon, Sapphire Rapids).
+OWN = 1 << 22
 # AlexNet's first layer, backward_input: one image takes 3.0 ms by BLAS and 5.2 by our loops, VGG-16's with four 15.9
 # and 14.3; what lies between was not measured. Forward, BLAS is as fast for one image alone.
 FEW = 3

@@ -87,10 +87,7 @@ def weave_run(m, source, start, pitch, out, more):
 def scratch(p, like):
     """Rows of an image as transformed, and tiles' cells in lanes, with the pitch of each: for what follows."""
     lanes, width = lanes_of(like), tile_width(like)
-    rows, cells = (
-        (p.m + 2) * lanes,
-        width + lanes,
-    )  # `deal` reads and writes a vector beyond the last number that counts
+    rows, cells = (p.m + 2) * lanes, width + lanes  # `deal` reads and writes a vector beyond the last that counts
     return (np.zeros(p.a * rows + lanes, like.dtype), rows), (np.zeros(p.a * p.a * cells, like.dtype), cells)
 
 

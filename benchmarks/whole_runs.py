@@ -27,6 +27,7 @@ import numpy as np
 
 from tinycnn.benchmarks import record
 from tinycnn.benchmarks.processes import THREADS
+from tinycnn.data.fetch import data_directory
 from tinycnn.data.sets import DATA_SETS, hold_out
 from tinycnn.training.recipe import Recipe
 from tinycnn.wording import table
@@ -132,7 +133,7 @@ def run_torch(threads: int, seed: int) -> float:
 def read(part: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Images as LeNet-5 takes them, (N, 1, 32, 32), and labels."""
     data = DATA_SETS["mnist"]
-    folder, prefix = Path(os.environ["TINYCNN_DATA"]) / "mnist", "train" if part == "train" else "t10k"
+    folder, prefix = data_directory() / "mnist", "train" if part == "train" else "t10k"
     with gzip.open(folder / f"{prefix}-images-idx3-ubyte.gz") as file:
         images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
     with gzip.open(folder / f"{prefix}-labels-idx1-ubyte.gz") as file:

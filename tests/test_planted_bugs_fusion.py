@@ -76,13 +76,13 @@ LAYERS_IN_A_ROW = [
         "nn.fusion:run_as_one", " and not third.return_indices", "",
         fusion.test_a_pooling_that_also_gives_indices_runs_by_itself, (), (AssertionError, ValueError, TypeError)),
     Bug("ceil_mode forgotten",
-        "nn.fusion:run_as_one", ", third.ceil_mode)", ")",
+        "nn.fusion:_window", ", pool.ceil_mode)", ")",
         fusion.test_a_plain_array_and_any_settings_of_the_layers),
     Bug("groups forgotten",
         "nn.fusion:run_as_one", "c.dilation, c.groups)", "c.dilation, 1)",
         fusion.test_a_plain_array_and_any_settings_of_the_layers, (), (AssertionError, ValueError)),
     Bug("the pooling run twice",
-        "nn.fusion:run_as_one", "third.padding, third.ceil_mode), 3", "third.padding, third.ceil_mode), 2",
+        "nn.fusion:run_as_one", "pool, ran = _window(third), 3", "pool, ran = _window(third), 2",
         BITS, BLOCK),
 ]
 # fmt: on

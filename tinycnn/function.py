@@ -90,7 +90,7 @@ class Function:
                 raise TypeError(f"{_name(self)}.forward returned {type(array).__name__}: return one array")
             array = np.asarray(array)
         output, owners = core.Tensor(array), [id(owner(each)) for each in (*arrays, array)]
-        for tensor, memory in zip(inputs, owners, strict=False):
+        for tensor, memory in zip(inputs, owners[:-1], strict=True):
             if memory == owners[-1]:  # a view: to change one is to change the other
                 output.changes = tensor.changes
         self._state = "called"

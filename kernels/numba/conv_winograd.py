@@ -32,7 +32,7 @@ from tinycnn.kernels.numba import one_window
 from tinycnn.kernels.numba.compile import parallel_kernel
 from tinycnn.kernels.numba.one_window import fills_the_input
 from tinycnn.kernels.numba.threads import team
-from tinycnn.kernels.numba.tile import VECTORS, cut, tile_columns
+from tinycnn.kernels.numba.tile import ROWS, VECTORS, cut, tile_columns
 from tinycnn.kernels.numba.winograd_loops import RUN, correlate_share, finish_panel, pack_panel, sum_share
 from tinycnn.kernels.numba.workspace import contiguous, empty
 from tinycnn.kernels.numpy.conv_winograd import Plan
@@ -50,6 +50,7 @@ LEAST, MOST = 64, 256  # tiles of a block
 # less time on VGG-16's second and fourth convolution, on two threads; other numbers of parts were not measured.
 PARTS = 4
 SUMS = 1 << 20  # numbers; for more channels threads share these instead, which transforms much of the tiles twice
+HEIGHT = min(ROWS, tile_columns(np.float64))  # of a panel: a vector of kernels that are transformed holds whole panels
 STAGGER = 32  # numbers between lines that would else lie a multiple of 4 KiB apart, for which a cache has few places
 
 
@@ -119,7 +120,7 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     dw = empty(geometry.weight_shape, x.dtype)
     points, lanes, panels, column_panels = layout.a**2, width // VECTORS, layout.k_panels, -(-layout.C // width)
     size = points * panels * column_panels * layout.k_rows * width
-    parts = PARTS if size <= SUMS else 1  # whatever the number of threads, so that it changes no bit
+    parts = PARTS if size <= SUMS else 1  # however many threads there are: up to as many, all give the same bits
     with team(geometry.multiply_adds, parts * layout.groups * panels * column_panels) as threads:
         across = min(column_panels, -(-threads // (parts * layout.groups)))
         down = min(panels, -(-threads // (parts * layout.groups * across)))
@@ -148,7 +149,7 @@ def layout_of(geometry: ConvGeometry) -> Layout:
     K, C = g.K // g.groups, g.C // g.groups
     rows, columns, t = plan.rows, plan.columns, plan.tiling
     return Layout(
-        g.N, g.groups, K, C, *cut(K), rows.tiles, columns.tiles,
+        g.N, g.groups, K, C, *cut(K, HEIGHT), rows.tiles, columns.tiles,
         TILINGS.index(t), t.m, t.r, t.a, rows.lead, columns.lead, rows.cells.stop, columns.cells.stop,
         rows.outputs.start, rows.outputs.stop, columns.outputs.start, columns.outputs.stop,
         rows.taps.start, rows.taps.stop, columns.taps.start, columns.taps.stop,

@@ -48,12 +48,12 @@ def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry,
 
 def backward(
     grad: Array, x: Array, weight: Array, y: Array, geometry: ConvGeometry, needs: tuple[bool, ...]
-) -> tuple[Array | None, Array, Array]:
-    """dx where needed, dw and db, from the gradient of the means: (N, K, P/2, Q/2) -> shapes of x, weight and bias.
+) -> tuple[Array | None, Array | None, Array]:
+    """dx and dw, where needed, and db, from the gradient of the means: (N, K, P/2, Q/2) -> shapes of x, weight, bias.
 
     Threads share blocks of images, each of which is one piece of work.
     """
-    g, dtype, width = geometry, grad.dtype, tile_columns(grad.dtype)
+    g, dtype, width = geometry, y.dtype, tile_columns(y.dtype)
     correlation = forward_correlation(g, 1, width)
     b, (tiles, entry) = correlation.bands, image_lanes.weight_tiles(g.K // g.groups, correlation.bands.length)
     dw, dx = empty(g.weight_shape, dtype), empty(g.input_shape if needs[0] else (0, 0, 0, 0), dtype)
@@ -74,13 +74,14 @@ def backward(
             empty((threads, b.M * g.P * g.Q // WINDOW**2 * width), dtype),
             dy,
             sums,
+            needs[1],
             db,
             factors,
             empty((threads, channels * width), dtype),
             dx,
         )
         add_up(sums, entry, b.groups, b.M, dw.reshape(g.K, -1))
-    return dx if needs[0] else None, dw, db.reshape(threads, g.K, -1).sum((0, 2))
+    return dx if needs[0] else None, dw if needs[1] else None, db.reshape(threads, g.K, -1).sum((0, 2))
 
 
 def _factors(weight: Array, g: ConvGeometry) -> Array:

@@ -88,20 +88,21 @@ def average_windows(numbers, upper, lower, means, goal, columns):
 
 @parallel_kernel
 def differentiate(
-    grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, all_db, panels, dx_sums, dx
+    grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, need_dw, all_db, panels, dx_sums, dx
 ):
-    """From the gradient of the means dw and db, each thread its own, and dx where ``dx_sums`` has room for it."""
+    """From the gradient of the means db and, where needed, dw, each thread its own; and dx where it has entries."""
     for thread in prange(len(patches)):
         _differentiate_share(
-            grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, all_db, panels, dx_sums, dx,
-            np.int64(thread),
+            grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, need_dw, all_db, panels,
+            dx_sums, dx, np.int64(thread),
         )  # fmt: skip
 
 
 @inlined
 def _differentiate_share(
-    grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, all_db, panels, dx_sums, dx, thread
-):
+    grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, need_dw, all_db, panels, dx_sums, dx,
+    thread,
+):  # fmt: skip
     b, patch, dy, db = bands[0], patches[thread], all_dy[thread], all_db[thread]
     lines, given, totals, numbers = all_lines[thread], all_given[thread], all_sums[thread], dx_sums[thread]
     width, lanes, flat, (_, _, H, W) = tile_width(patch), lanes_of(patch), dy.reshape(-1), dx.shape
@@ -114,15 +115,17 @@ def _differentiate_share(
     for item in share(b.images * b.groups, thread, len(patches)):
         block, group = divmod(item, b.groups)
         images = min(width, len(x) - block * width)
-        fill_patch(x, block, images, begins, group, 0, b, lines, patch)
-        if images < width:
-            clear_lanes(patch, width, b.channels * b.height * b.width, images)
+        if need_dw:
+            fill_patch(x, block, images, begins, group, 0, b, lines, patch)
+            if images < width:
+                clear_lanes(patch, width, b.channels * b.height * b.width, images)
         list_images(grad, block, begins)
         turn_means(grad, begins, images, group, b, given)
         for top in range(0, b.P, WINDOW):
             first = top % held * line
             damp_rows(given, y, item, group, top, b, spread, flat, first, pitch, db)
-            add_products(flat[first:], pitch, patch, row, top, WINDOW, place, group, b, sums, totals)
+            if need_dw:
+                add_products(flat[first:], pitch, patch, row, top, WINDOW, place, group, b, sums, totals)
         if dx.size:
             correlate_back(flat, pitch, group, taps, b, panels, images, H, W, numbers)
             turn_back(numbers, 0, (H * W + 1) * width, H * W, b.channels, back, block, images, group, 0, False, b, dx)

@@ -26,11 +26,12 @@ def cross_entropy_target(labels: Array, counted: Array, weights: Array, smoothin
     (N, *rest), C = labels.shape, len(weights)
     positions = N, math.prod(rest)
     q, label_weights = empty((N, C, *rest), weights.dtype), empty(labels.shape, weights.dtype)
-    _say(
+    _fill_target(
         contiguous(labels).reshape(positions),
         contiguous(counted).reshape(positions),
         contiguous(weights),
-        (1 - smoothing, smoothing / C),
+        1 - smoothing,
+        smoothing / C,
         q.reshape(N, C, positions[1]),
         label_weights.reshape(positions),
     )
@@ -62,10 +63,10 @@ def cross_entropy_backward(grad: Array, log_p: Array, q: Array) -> Array:
 
 
 @kernel
-def _say(labels, counted, weights, parts, q, label_weights):
+def _fill_target(labels, counted, weights, kept_part, spread_part, q, label_weights):
     """q of each row, and the weight of its label."""
     N, C, positions = q.shape
-    kept, spread = weights.dtype.type(parts[0]), weights.dtype.type(parts[1])
+    kept, spread = weights.dtype.type(kept_part), weights.dtype.type(spread_part)
     for n in range(N):
         for i in range(positions):
             count = weights.dtype.type(counted[n, i])

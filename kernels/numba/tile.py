@@ -38,9 +38,9 @@ HEIGHTS = range(1, ROWS + 1)
 AHEAD = 2048  # bytes
 
 
-def cut(rows: int) -> tuple[int, int]:
-    """Into how many panels to cut so many rows, and their height."""
-    panels = -(-rows // ROWS)
+def cut(rows: int, most: int = ROWS) -> tuple[int, int]:
+    """Into how many panels to cut so many rows, and their height, at most so much."""
+    panels = -(-rows // most)
     return panels, -(-rows // panels)
 
 

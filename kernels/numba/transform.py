@@ -5,6 +5,10 @@ known when the code is made: `multiply_lines` emits the instructions of one matr
 of the tilings is taken once for all tiles of a vector. Number (i, j) of as many tiles as `multiply_tile` has columns
 lies side by side.
 
+The rows of an image are transformed before they are dealt to the lanes, by `multiply_rows`: as they lie, cells of all
+tiles of a run are one row, of which neighbours share cells, and what lies over an edge is masked in the load. The
+other side, across, follows by `multiply_lines`.
+
 Plain twin: `_both_sides` in `tinycnn.kernels.numpy.conv_winograd`.
 """
 
@@ -101,7 +105,7 @@ def multiply_rows(context, matrix, source, start, pitch, top, bottom, left, righ
     """Write out[i, x] = Σ_j MATRICES[matrix][i, j] · source[start + j · pitch + x] for so many columns x.
 
     Where j is not one of the rows from top to bottom − 1, or x of the columns from left to right − 1, there is a zero,
-    and nothing is read. Whole vectors are written.
+    and nothing is read; ``right`` is beyond ``left``. Whole vectors are written.
     """
     if not isinstance(matrix, types.IntegerLiteral):
         return None

@@ -1,5 +1,10 @@
-"""The compiled convolutions read and write inside their arrays alone, and no number that they did not write."""
+"""The compiled convolutions read and write inside their arrays alone, and no number that they did not write.
 
+So they do with vectors of any width that processors have.
+"""
+
+import os
+import platform
 import signal
 
 import numpy as np
@@ -43,3 +48,13 @@ def test_the_fence_stops_a_tile_that_reads_one_number_too_many():
     ended = run_python("-m", "tests.kernels.fence_driver", "overrun")
     assert ended.returncode == -signal.SIGSEGV, ended.stderr
     assert "inside\nbeyond\n" in ended.stderr
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or os.environ.get("TINYCNN_TEST_PROFILE") != "full",
+    reason="minutes of compiling, for the full profile on x86-64",
+)
+@pytest.mark.parametrize("width", ["32", "16"])
+def test_narrower_vectors_give_right_results(width):
+    ended = assert_ran("-m", "tests.kernels.narrow_driver", width, NUMBA_NUM_THREADS="2")
+    assert ended.stdout.endswith(f"right with vectors of {width} bytes\n")

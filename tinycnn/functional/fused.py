@@ -10,7 +10,7 @@ tanh and average pooling, which LeNet-5 has, follow in one go where images lie s
 
 Only `tinycnn.nn.Sequential` comes here, where nothing watches in between. What stays visible of it: an error about
 a graph walked twice or data changed in place names the Function of the chain, and the last output of a chain that ends
-in pooling, which pooling alone does not need, is now data that backward needs.
+in max pooling, which pooling alone does not need, is now data that backward needs.
 """
 
 from __future__ import annotations
@@ -79,12 +79,15 @@ class Conv2dTanhAvgPool2d(Conv2d):
 
 
 class Pool(NamedTuple):
-    """The arguments of a `tinycnn.functional.max_pool2d` that returns no indices."""
+    """The arguments of a pooling: of `tinycnn.functional.max_pool2d` that returns no indices, or of ``avg_pool2d``."""
 
     kernel_size: Any
     stride: Any = None
     padding: Any = 0
     ceil_mode: bool = False
+
+
+HALVES = Pool(2)
 
 
 def conv2d_relu(
@@ -146,38 +149,42 @@ def conv2d_tanh_avg_pool2d(
     dilation: Any = 1,
     groups: int = 1,
     algorithm: str | None = None,
+    pool: Pool = HALVES,
 ) -> Tensor | None:
-    """Give ``avg_pool2d(tanh(conv2d(…)), 2)`` by one Function: the same bits, and gradients that differ in rounding.
+    """Give ``avg_pool2d(tanh(conv2d(…)), …)`` by one Function: the same bits, and gradients that differ in rounding.
 
     Parameters
     ----------
     x, weight, bias, stride, padding, dilation, groups, algorithm
         As for `tinycnn.functional.conv2d`; the algorithm is the one that would run by itself.
+    pool
+        The pooling that comes after tanh.
 
     Returns
     -------
     Tensor or None
-        None where the algorithm has no kernel that does all three on this backend for these sizes and this dtype: run
-        them one by one.
+        None where there is no kernel that does all three with this algorithm on this backend, for these sizes, this
+        dtype and this pooling: run them one by one.
 
     Raises
     ------
     ValueError, TypeError
-        What the convolution says by itself.
+        What the operations say one by one.
 
     Examples
     --------
     >>> import tinycnn as tc
-    >>> x, weight = tc.Tensor([[[[1.0, 2.0, 4.0]]]]), tc.Tensor([[[[1.0, -1.0]]]])
+    >>> x, weight = tc.Tensor([[[[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]]]]), tc.Tensor([[[[1.0, -1.0]]]])
     >>> print(conv2d_tanh_avg_pool2d(x, weight))
     None
     """
-    kernels = kernels_for([as_tensor(weight).data])
-    if not kernels.fuse_relu:
-        return None  # as above
+    weights = as_tensor(weight)
+    if weights.dtype != np.float32 or not kernels_for([weights.data]).fuse_relu:
+        return None  # before anything else, as above
     geometry, tensors = operands("conv2d", x, weight, bias, stride, padding, dilation, groups)
     algorithm = current_algorithm() if algorithm is None else algorithm
+    window = pool_geometry("avg_pool2d", geometry.output_shape, *pool)
     module = tanh_pool_kernels(kernels_for([tensor.data for tensor in tensors]), algorithm, geometry)
-    if module is None or tensors[0].dtype != np.float32:
+    if module is None or window != pool_geometry("avg_pool2d", geometry.output_shape, *HALVES):
         return None
     return Conv2dTanhAvgPool2d(geometry, algorithm, module)(*tensors)

@@ -41,21 +41,20 @@ def run_as_one(modules: Sequence[Module], x: Any) -> tuple[Tensor, int] | None:
     if not _is_plain(c, Conv2d):
         return None
     operands, options = (x, c.weight, c.bias), (c.stride, c.padding, c.dilation, c.groups)
-    if _is_plain(activation, Tanh) and third and _is_plain(third, AvgPool2d) and _halves(third):
-        y, ran = conv2d_tanh_avg_pool2d(*operands, *options), 3
+    if _is_plain(activation, Tanh) and third and _is_plain(third, AvgPool2d):
+        y, ran = conv2d_tanh_avg_pool2d(*operands, *options, pool=_window(third)), 3
     elif _is_plain(activation, ReLU):
         pool, ran = None, 2
         if third and _is_plain(third, MaxPool2d) and not third.return_indices:
-            pool, ran = Pool(third.kernel_size, third.stride, third.padding, third.ceil_mode), 3
+            pool, ran = _window(third), 3
         y = conv2d_relu(*operands, *options, pool=pool)
     else:
         return None
     return None if y is None else (y, ran)
 
 
-def _halves(pool: AvgPool2d) -> bool:
-    """Whether the windows are 2x2, two apart and inside; what does not divide by two is for the kernel to refuse."""
-    return pool.kernel_size in (2, (2, 2)) and pool.stride in (None, 2, (2, 2)) and pool.padding in (0, (0, 0))
+def _window(pool: MaxPool2d | AvgPool2d) -> Pool:
+    return Pool(pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode)
 
 
 def _is_plain(module: Module, kind: type[Layer]) -> TypeGuard[Layer]:

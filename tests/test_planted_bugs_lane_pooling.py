@@ -75,7 +75,7 @@ LOOPS = [
     Bug("dx of the block before added to this one's",
         "kernels.numba.lane_pooling_loops:correlate_back", "sums[:] = 0", "pass", check, (PADDED,)),
     Bug("the first group's weight for all in dx",
-        "kernels.numba.lane_pooling_loops:correlate_back", "(group * column_panels + panel)", "panel",
+        "kernels.numba.lane_pooling_loops:turn_weight", "weight[group * K + k", "weight[k",
         check, (GROUPS,)),
     Bug("vectors of dw from the first on for all steps",
         "kernels.numba.image_lane_loops:add_products", "place[first:]", "place",

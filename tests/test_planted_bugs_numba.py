@@ -11,6 +11,7 @@ from tests.planted_bugs import Bug, assert_caught, rows
 SAME, UNITS = kernels.test_values_are_those_of_the_numpy_kernel, kernels.FAMILIES
 MEANS = kernels.test_means_of_two_by_two_are_numpys_wherever_the_first_window_begins_and_the_last_one_ends
 WINNERS = kernels.test_winners_of_two_by_two_get_their_gradient_wherever_the_first_window_begins_and_the_last_one_ends
+ONE_TANH = kernels.test_tanh_of_one_number_is_near_and_has_its_sign_and_nan_stays
 SINGLE, DOUBLE = np.float32, np.float64
 
 
@@ -27,14 +28,13 @@ BUGS = [
     Bug("ReLU gradient of the input's sign, turned",
         "kernels.numba.activation:_let_through", "y[i] > 0", "y[i] <= 0", SAME, family(kernels.relu)),
     Bug("tanh without its sign",
-        "kernels.numba.activation:_tanh", "math.copysign(positive, x[i])", "positive", SAME,
-        family(kernels.tanh, SINGLE)),
+        "kernels.numba.activation:tanh_of", "math.copysign(positive, x)", "positive", ONE_TANH),
     Bug("tanh from a shorter series",
-        "kernels.numba.activation:_tanh", "series = TAYLOR[7]", "series = np.float32(0)",
-        kernels.test_tanh_in_float32_is_within_two_units_of_its_last_place_everywhere),
+        "kernels.numba.activation:tanh_of", "series * r + TAYLOR[5]", "series * r", ONE_TANH),
     Bug("tanh that makes a limit of NaN",
-        "kernels.numba.activation:_tanh", "x[i] if x[i] != x[i] else", "",
-        kernels.test_tanh_and_relu_of_what_is_no_everyday_number),
+        "kernels.numba.activation:tanh_of", "x if x != x else", "", ONE_TANH),
+    Bug("tanh of the first entry for all",
+        "kernels.numba.activation:_tanh", "tanh_of(x[i])", "tanh_of(x[0])", SAME, family(kernels.tanh, SINGLE)),
     Bug("chunks that drop the last entries",
         "kernels.numba.activation:_rectify_chunks", "bounds(chunk, count, len(x))",
         "(chunk * (len(x) // count), (chunk + 1) * (len(x) // count))",

@@ -195,20 +195,23 @@ def turn_back(
 
 
 @parallel_kernel
-def accumulate_lanes(grad, source, row, bands, patches, all_lines, all_grads, all_sums):
+def accumulate_lanes(grad, source, row, bands, patches, all_lines, all_grads, all_vectors, all_sums):
     """Sum all bands' products into dw, each thread its own."""
     for thread in prange(len(patches)):
-        _accumulate_share(grad, source, row, bands, patches, all_lines, all_grads, all_sums, np.int64(thread))
+        _accumulate_share(
+            grad, source, row, bands, patches, all_lines, all_grads, all_vectors, all_sums, np.int64(thread)
+        )
 
 
 @inlined
-def _accumulate_share(grad, source, row, bands, patches, all_lines, all_grads, all_sums, thread):
+def _accumulate_share(grad, source, row, bands, patches, all_lines, all_grads, all_vectors, all_sums, thread):
     _, _, _, panels, panel_rows, _ = all_sums.shape
     b, patch, lines, turned = bands[0], patches[thread], all_lines[thread], all_grads[thread]
     width, lanes = tile_width(patch), lanes_of(patch)
     begins, grad_begins = np.empty(width, np.int64), np.empty(width, np.int64)
     place = np.empty(b.band_rows * b.band_columns * (width // lanes), np.int64)
-    sums = np.zeros(all_sums[thread].size * lanes, patch.dtype)
+    sums = all_vectors[thread]
+    sums[:] = 0
     for item in share(b.items, thread, len(patches)):
         block, group, i, _, rows, columns = locate(item, b)
         images = min(width, len(source) - block * width)

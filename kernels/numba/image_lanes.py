@@ -17,7 +17,7 @@ from tinycnn.kernels.numba.image_lane_loops import accumulate_lanes, correlate_l
 from tinycnn.kernels.numba.lane_tile import columns_beside, cut_lanes
 from tinycnn.kernels.numba.launch import add_up, pack
 from tinycnn.kernels.numba.threads import limit, team
-from tinycnn.kernels.numba.tile import tile_columns
+from tinycnn.kernels.numba.tile import VECTORS, tile_columns
 from tinycnn.kernels.numba.workspace import contiguous, empty, zeros
 
 
@@ -52,6 +52,7 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
             correlation.record,
             *patches(correlation, threads, geometry.W, dtype),
             empty((threads, panels * rows * b.band_rows * b.band_columns * width), dtype),
+            empty((threads, sums[0].size * width // VECTORS), dtype),
             sums,
         )
         add_up(sums, entry, b.groups, b.M, dw.reshape(geometry.K, -1))

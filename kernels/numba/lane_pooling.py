@@ -16,7 +16,7 @@ from tinycnn.kernels.numba.correlation import forward_correlation
 from tinycnn.kernels.numba.lane_pooling_loops import WINDOW, convolve_and_pool, differentiate
 from tinycnn.kernels.numba.launch import add_up, pack
 from tinycnn.kernels.numba.threads import limit, team
-from tinycnn.kernels.numba.tile import cut, tile_columns
+from tinycnn.kernels.numba.tile import VECTORS, cut, tile_columns
 from tinycnn.kernels.numba.workspace import contiguous, empty
 
 
@@ -57,40 +57,32 @@ def backward(
     correlation = forward_correlation(g, 1, width)
     b, (tiles, entry) = correlation.bands, image_lanes.weight_tiles(g.K // g.groups, correlation.bands.length)
     dw, dx = empty(g.weight_shape, dtype), empty(g.input_shape if needs[0] else (0, 0, 0, 0), dtype)
-    factors = _factors(weight, g)
-    channels = factors.shape[1] * factors.shape[-1] * (g.H * g.W + 1) + width if needs[0] else 0
+    panels, height = cut(g.C // g.groups)
+    channels = panels * height * (g.H * g.W + 1) + width if needs[0] else 0
     with team(2 * b.work * width, b.images * b.groups) as threads:
-        sums, db = empty((threads, b.groups, *tiles), dtype), np.empty((threads, g.K * g.Q * width), dtype)
+        sums, db = empty((threads, b.groups, *tiles), dtype), np.empty((threads, g.K), dtype)
         # One cell between channels: those that lie a power of two apart would drive each other out of the cache.
         dy = empty((threads, tiles[1] * tiles[2], (g.P if needs[0] else WINDOW) * g.Q + 1, width), dtype)
         differentiate(
             contiguous(grad),
             contiguous(x),
             y,
+            contiguous(weight),
             correlation.row,
-            (g.rows.dilation, g.columns.dilation, tap_offsets(g, dy.shape[2] * width, width)),
+            (g.rows.dilation, g.columns.dilation, panels, height, tap_offsets(g, dy.shape[2] * width, width)),
             correlation.record,
+            needs[1],
             *image_lanes.patches(correlation, threads, g.W, dtype),
             empty((threads, b.M * g.P * g.Q // WINDOW**2 * width), dtype),
             dy,
+            empty((threads, sums[0].size * width // VECTORS), dtype),
             sums,
-            needs[1],
             db,
-            factors,
             empty((threads, channels * width), dtype),
             dx,
         )
         add_up(sums, entry, b.groups, b.M, dw.reshape(g.K, -1))
-    return dx if needs[0] else None, dw if needs[1] else None, db.reshape(threads, g.K, -1).sum((0, 2))
-
-
-def _factors(weight: Array, g: ConvGeometry) -> Array:
-    """The weight in panels of channels, as dx takes it: (group, panel, R, S, K/G, channels of a panel)."""
-    K, C = g.K // g.groups, g.C // g.groups
-    panels, height = cut(C)
-    factors = np.zeros((g.groups, g.R, g.S, K, panels * height), weight.dtype)
-    factors[..., :C] = weight.reshape(g.groups, K, C, g.R, g.S).transpose(0, 3, 4, 1, 2)
-    return np.ascontiguousarray(factors.reshape(g.groups, g.R, g.S, K, panels, height).transpose(0, 4, 1, 2, 3, 5))
+    return dx if needs[0] else None, dw if needs[1] else None, db.sum(0)
 
 
 @lru_cache(maxsize=256)

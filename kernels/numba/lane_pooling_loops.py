@@ -30,6 +30,7 @@ from tinycnn.kernels.numba.image_lane_loops import (
     turn_back,
     turn_run,
 )
+from tinycnn.kernels.numba.lane_tile import add_lanes
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.vectors import add_row, lanes_of
 
@@ -88,20 +89,21 @@ def average_windows(numbers, upper, lower, means, goal, columns):
 
 @parallel_kernel
 def differentiate(
-    grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, need_dw, all_db, panels, dx_sums, dx
-):
+    grad, x, y, weight, row, taps, bands, need_dw, patches, all_lines, all_given, all_dy, all_vectors, all_sums, all_db,
+    dx_sums, dx,
+):  # fmt: skip
     """From the gradient of the means db and, where needed, dw, each thread its own; and dx where it has entries."""
     for thread in prange(len(patches)):
         _differentiate_share(
-            grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, need_dw, all_db, panels,
-            dx_sums, dx, np.int64(thread),
+            grad, x, y, weight, row, taps, bands, need_dw, patches, all_lines, all_given, all_dy, all_vectors, all_sums,
+            all_db, dx_sums, dx, np.int64(thread),
         )  # fmt: skip
 
 
 @inlined
 def _differentiate_share(
-    grad, x, y, row, taps, bands, patches, all_lines, all_given, all_dy, all_sums, need_dw, all_db, panels, dx_sums, dx,
-    thread,
+    grad, x, y, weight, row, taps, bands, need_dw, patches, all_lines, all_given, all_dy, all_vectors, all_sums, all_db,
+    dx_sums, dx, thread,
 ):  # fmt: skip
     b, patch, dy, db = bands[0], patches[thread], all_dy[thread], all_db[thread]
     lines, given, totals, numbers = all_lines[thread], all_given[thread], all_sums[thread], dx_sums[thread]
@@ -109,9 +111,10 @@ def _differentiate_share(
     line, pitch = b.Q * width, dy.shape[1] * width
     held = pitch // line  # rows of dy that stay: all where dx is made of them
     begins, place = np.empty(width, np.int64), np.empty(WINDOW * line // lanes, np.int64)
-    sums, spread = np.zeros(totals.size * lanes, patch.dtype), np.empty(line, patch.dtype)
+    sums, spread = all_vectors[thread], np.empty(line, patch.dtype)
+    sums[:] = 0
     back = np.empty(width * width, patch.dtype)
-    db[:] = 0
+    rows = np.zeros(len(db) * line, patch.dtype)  # for each channel, a row of dy's sums
     for item in share(b.images * b.groups, thread, len(patches)):
         block, group = divmod(item, b.groups)
         images = min(width, len(x) - block * width)
@@ -123,13 +126,18 @@ def _differentiate_share(
         turn_means(grad, begins, images, group, b, given)
         for top in range(0, b.P, WINDOW):
             first = top % held * line
-            damp_rows(given, y, item, group, top, b, spread, flat, first, pitch, db)
+            damp_rows(given, y, item, group, top, b, spread, flat, first, pitch, rows)
             if need_dw:
                 add_products(flat[first:], pitch, patch, row, top, WINDOW, place, group, b, sums, totals)
         if dx.size:
-            correlate_back(flat, pitch, group, taps, b, panels, images, H, W, numbers)
+            correlate_back(flat, pitch, group, taps, b, weight, images, H, W, numbers)
             turn_back(numbers, 0, (H * W + 1) * width, H * W, b.channels, back, block, images, group, 0, False, b, dx)
     add_up_lanes(sums, totals)
+    db[:] = 0
+    for channel in range(len(db)):
+        for vector in range(lanes, line, lanes):
+            add_row(rows, channel * line + vector, rows, channel * line, lanes)
+        add_lanes(rows, channel * line, db, channel, 1)
 
 
 @inlined
@@ -145,15 +153,15 @@ def turn_means(grad, begins, images, group, b, given):
 
 
 @inlined
-def damp_rows(given, y, item, group, top, b, spread, dy, first, pitch, db):
-    """Two rows of dy, grad / 4 · (1 − tanh²), for each channel; and what they add to the bias' gradient."""
+def damp_rows(given, y, item, group, top, b, spread, dy, first, pitch, sums):
+    """Two rows of dy, grad / 4 · (1 − tanh²), for each channel; each is added to the channel's sums."""
     line, tanh, planes = len(spread), y.reshape(-1), y.shape[2]
     for m in range(b.M):
         spread_means(given, (m * b.P + top) // WINDOW * line // WINDOW, spread)
         for r in range(WINDOW):
             kept, goal = ((item * planes + m) * b.P + top + r) * line, first + m * pitch + r * line
             damp(spread, tanh[kept : kept + line], dy[goal : goal + line])
-            add_row(dy, goal, db, (group * b.M + m) * line, line)
+            add_row(dy, goal, sums, (group * b.M + m) * line, line)
 
 
 @inlined
@@ -168,11 +176,11 @@ def spread_means(given, start, spread):
 
 
 @inlined
-def correlate_back(dy, pitch, group, taps, b, panels, images, H, W, sums):
+def correlate_back(dy, pitch, group, taps, b, weight, images, H, W, sums):
     """Gather dx[h, w] = Σ w[r, s] · dy[h + pad − r·dilation, …] from those outputs that there are: no zero is read."""
-    width, (_, column_panels, R, S, K, rows) = tile_width(dy), panels.shape
-    flat, channel = panels.reshape(-1), (H * W + 1) * width
-    down, across, offset = taps
+    width, (_, _, R, S), K = tile_width(dy), weight.shape, b.M
+    down, across, panels, rows, offset = taps
+    channel, factors = (H * W + 1) * width, turn_weight(weight, group, K, panels, rows)
     sums[:] = 0
     for h in range(H):
         for r in range(R):
@@ -183,9 +191,23 @@ def correlate_back(dy, pitch, group, taps, b, panels, images, H, W, sums):
                 end = min(S, (w - b.left) // across + 1)
                 begin = max(0, (w - b.left - b.Q) // across + 1)
                 position = (p * b.Q + w - b.left) * width
-                for panel in range(column_panels if begin < end else 0):
-                    factors = (((group * column_panels + panel) * R + r) * S + begin) * K * rows
+                for panel in range(panels if begin < end else 0):
+                    first = ((panel * R + r) * S + begin) * K * rows
                     multiply_tile(
-                        flat, factors, dy, position, offset, begin * K, (end - begin) * K,
+                        factors, first, dy, position, offset, begin * K, (end - begin) * K,
                         sums, panel * rows * channel + (h * W + w) * width, channel, rows, images,
                     )  # fmt: skip
+
+
+@inlined
+def turn_weight(weight, group, K, panels, rows):
+    """The weight of a group, its channels in panels and side by side: by (panel, r, s, k, channel)."""
+    _, C, R, S = weight.shape
+    factors = np.zeros(panels * R * S * K * rows, weight.dtype)
+    for k in range(K):
+        for c in range(C):
+            panel, row = divmod(c, rows)
+            for tap in range(R * S):
+                place = ((panel * R * S + tap) * K + k) * rows + row
+                factors[np.uint64(place)] = weight[group * K + k, c, tap // S, tap % S]
+    return factors

@@ -296,6 +296,13 @@ def test_a_winner_is_kept_in_the_smallest_type_that_holds_it():
         assert winner[0, 0, -1, -1] == kernel**2 - 1
 
 
+def test_tanh_of_one_number_is_near_and_has_its_sign_and_nan_stays():
+    for x in np.float32([0, -0.0, 1e-30, -1e-3, 0.34, -0.7, 1.5, -4, 9, 30, -np.inf, np.nan]):
+        made, exact = np.float32(activation.tanh_of(x)), np.tanh(np.float64(x))
+        np.testing.assert_allclose(made, exact, 2 * np.finfo(np.float32).eps, 0)
+        assert np.signbit(made) == np.signbit(x)
+
+
 def test_tanh_in_float32_is_within_two_units_of_its_last_place_everywhere():
     x = np.concatenate([np.linspace(-12, 12, 200_001), np.geomspace(1e-44, 20, 100_001)]).astype(np.float32)
     y, expected = activation.tanh_forward(x), np.tanh(x.astype(float))

@@ -47,7 +47,7 @@ def main(path: str = "") -> None:
     print(table([("side", "threads", "seed", "seconds", "test error"), *map(told, rows)], right={1, 2, 3, 4}))
     best = {side: [row for row in rows if (row["side"], row["threads"]) == (side, chosen[side])] for side in SIDES}
     for side, runs in best.items():
-        errors = [row["test_error_percent"] for row in runs]
+        errors = ", ".join(f"{row['test_error_percent']:.2f}" for row in runs)
         middle = median(row["seconds"] for row in runs)
         print(f"{side}: {middle:.1f} s with {runs[0]['threads']} threads, test errors {errors} %")
     ratios = sorted(t["seconds"] / o["seconds"] for o, t in zip(best["tinycnn"], best["torch"], strict=True))

@@ -15,7 +15,7 @@ output, with more products than the definition has; that is left to BLAS.
 Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source, but for backward_input: there it is the
 adjoint of forward, whose tiles overlap where they are added to dx. So they could not be shared among threads, dx had to
 be cleared before, and each cell was read and written up to four times: VGG-16's second convolution took 40 ms that way,
-and 33 as a forward of its own, whose tiles are written once. The transforms are in `transform`.
+and 29 as a forward of its own, whose rows are transformed before they are dealt. The transforms are in `transform`.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
     dw = empty(geometry.weight_shape, x.dtype)
     points, lanes, panels, column_panels = layout.a**2, width // VECTORS, layout.k_panels, -(-layout.C // width)
     size = points * panels * column_panels * layout.k_rows * width
-    parts = PARTS if size <= SUMS else 1  # however many threads there are: up to as many, all give the same bits
+    parts = PARTS if size <= SUMS else 1  # however many threads there are: one to four give the same bits
     with team(geometry.multiply_adds, parts * layout.groups * panels * column_panels) as threads:
         across = min(column_panels, -(-threads // (parts * layout.groups)))
         down = min(panels, -(-threads // (parts * layout.groups * across)))

@@ -26,7 +26,9 @@ from tinycnn.kernels.numba.launch import DEPTH
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of, turn
 
-STEPS = 128  # vectors of a channel of dy that are multiplied with all taps while they stay in the nearest cache
+# Vectors of a channel of dy that are multiplied with all taps while they stay in the nearest cache. Of 32, 64 and 128,
+# on LeNet-5's layers, one is as fast as another but for noise.
+STEPS = 128
 
 
 @parallel_kernel

@@ -15,9 +15,9 @@ class Sequential(Module):
     A Conv2d, a ReLU and perhaps a MaxPool2d in a row are run as one Function where the backend has a kernel for that,
     which moves and keeps less memory and gives the same numbers bit for bit. So are a Conv2d of stride 1, a Tanh and an
     AvgPool2d of 2x2 windows that cover its output, in float32, of 32 small images or more; there gradients may differ
-    in their last bits. See `tinycnn.functional.fused`. Where something looks
-    at what happens in between, each module is called as ever: while `tinycnn.hooks.watch` is in force, for a module
-    that has a hook, and for one of a class or with a ``forward`` of its own.
+    in their last bits. See `tinycnn.functional.fused`. Where something looks at what happens in between, each module is
+    called as ever: while `tinycnn.hooks.watch` is in force, for a module that has a hook, and for one of a class or
+    with a ``forward`` of its own.
 
     Parameters
     ----------

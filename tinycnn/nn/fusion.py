@@ -41,11 +41,11 @@ def run_as_one(modules: Sequence[Module], x: Any) -> tuple[Tensor, int] | None:
     if not _is_plain(c, Conv2d):
         return None
     operands, options = (x, c.weight, c.bias), (c.stride, c.padding, c.dilation, c.groups)
-    if _is_plain(activation, Tanh) and third and _is_plain(third, AvgPool2d):
+    if _is_plain(activation, Tanh) and third is not None and _is_plain(third, AvgPool2d):
         y, ran = conv2d_tanh_avg_pool2d(*operands, *options, pool=_window(third)), 3
     elif _is_plain(activation, ReLU):
         pool, ran = None, 2
-        if third and _is_plain(third, MaxPool2d) and not third.return_indices:
+        if third is not None and _is_plain(third, MaxPool2d) and not third.return_indices:
             pool, ran = _window(third), 3
         y = conv2d_relu(*operands, *options, pool=pool)
     else:

@@ -1,6 +1,10 @@
 """What a learner is told of bad code: one message, at their own line, whatever they wrote."""
 
+import gc
+import inspect
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +213,24 @@ def test_the_call_alone_is_told_to_the_worker(one):
     kept = closure(f"{source}def expected():\n    return os\n", "call")
     assert all(word in kept for word in ("import re", "LIMIT = 3", "def helper", "def call"))
     assert not any(word in kept for word in ("os", "expected"))
+
+
+def test_threads_cut_functions_out_side_by_side():
+    """Garbage is collected within the parser, where Python's own code lets another thread in."""
+
+    def let_others_in(*_):
+        sum(range(200))
+
+    source, interval = inspect.getsource(inspect), sys.getswitchinterval()
+    gc.callbacks.append(let_others_in)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as threads:
+            found = list(threads.map(lambda _: closure(source, "getsource"), range(48)))
+    finally:
+        sys.setswitchinterval(interval)
+        gc.callbacks.remove(let_others_in)
+    assert len(set(found)) == 1
 
 
 def test_markers_part_solution_and_stub():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import threading
+
+PARSER = threading.Lock()
+"""Python 3.11 counts its parser's depth for all threads together: two that take turns within it end in SystemError."""
 
 
 def closure(source: str, name: str) -> str:
@@ -23,7 +27,8 @@ def closure(source: str, name: str) -> str:
     def f():
         return (re, A)
     """
-    body = ast.parse(source).body
+    with PARSER:
+        body = ast.parse(source).body
     defined = {defined: node for node in body for defined in _names(node)}
     wanted, pending = set(), [name]
     while pending:

@@ -64,7 +64,7 @@ class Function:
     needs_input_grad: tuple[bool, ...] = ()
     kernels: Kernels
     _state = "new"  # then "called", then "freed"
-    _needed: Sequence[tuple[int, list[int], int]] = ()  # what backward needs, its changes, how many at forward
+    _met: Sequence[tuple[int, list[int], int]] = ()  # memory of inputs and output, its changes, how many at forward
 
     @property
     def multiply_adds(self) -> int:
@@ -95,8 +95,8 @@ class Function:
                 output.changes = tensor.changes
         self._state = "called"
         if any(self.needs_input_grad):
-            kept = {id(owner(value)) for value in vars(self).values() if is_array(value)}
-            self._needed = [(i, t.changes, t.changes[0]) for i, t in enumerate((*inputs, output)) if owners[i] in kept]
+            met = zip(owners, (*inputs, output), strict=True)
+            self._met = [(memory, t.changes, t.changes[0]) for memory, t in met]
             self.inputs = inputs
             output.requires_grad, output.creator = True, self
         return output
@@ -108,8 +108,8 @@ class Function:
                 f"backward went through this {_name(self)} before, and what it had kept was freed: "
                 "add the losses and call backward once, or run the forward pass again"
             )
-        for index, changes, at_forward in self._needed:
-            if changes[0] != at_forward:
+        for index, (memory, changes, at_forward) in enumerate(self._met):
+            if changes[0] != at_forward and memory in {id(owner(v)) for v in vars(self).values() if is_array(v)}:
                 name = f"input {index}" if index < len(self.inputs) else "the output"
                 raise RuntimeError(
                     f"{name} of {_name(self)} was changed in place after the forward pass, but its backward needs the "

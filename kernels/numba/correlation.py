@@ -308,13 +308,12 @@ def pack_weight(weight: Array, strides: tuple[int, int, int], cell: Array, bands
     """Put A in panels, the rows side by side for each column: panels[panel, (c, t) · panel_rows + i]."""
     blocks = (len(panels) + PACKED - 1) // PACKED
     for block in prange(blocks):
-        _pack_panels(weight, strides, cell, np.int64(block) * PACKED, bands[0], panels)
+        pack_panels(weight, strides, cell, np.int64(block) * PACKED, bands[0], panels)
 
 
 @inlined
-def _pack_panels(
-    weight: Array, strides: tuple[int, int, int], cell: Array, first: Any, b: Bands, panels: Array
-) -> None:
+def pack_panels(weight: Array, strides: tuple[int, int, int], cell: Array, first: Any, b: Bands, panels: Array) -> None:
+    """Put PACKED of the panels in place, from the first on."""
     for c in range(b.channels):
         for t in range(len(cell)):
             column = (c * len(cell) + t) * b.panel_rows

@@ -14,7 +14,6 @@ from tinycnn.geometry import ConvGeometry
 from tinycnn.kernels.numba import image_lanes
 from tinycnn.kernels.numba.correlation import forward_correlation
 from tinycnn.kernels.numba.lane_pooling_loops import WINDOW, convolve_and_pool, differentiate
-from tinycnn.kernels.numba.launch import add_up, pack
 from tinycnn.kernels.numba.threads import limit, team
 from tinycnn.kernels.numba.tile import VECTORS, cut, tile_columns
 from tinycnn.kernels.numba.workspace import contiguous, empty
@@ -34,9 +33,11 @@ def forward(x: Array, weight: Array, bias: Array | None, geometry: ConvGeometry,
         convolve_and_pool(
             contiguous(x),
             np.zeros(g.K, dtype) if bias is None else contiguous(bias),
+            contiguous(weight).reshape(-1),
+            (correlation.weight_strides, correlation.cell),
             correlation.row,
             correlation.record,
-            pack(weight, correlation),
+            empty((b.groups * b.panels, b.length * b.panel_rows), dtype),
             *image_lanes.patches(correlation, threads, g.W, dtype),
             empty((threads, (b.M * b.band_rows * b.Q // WINDOW**2 + width) * width), dtype),
             y,
@@ -56,11 +57,12 @@ def backward(
     g, dtype, width = geometry, y.dtype, tile_columns(y.dtype)
     correlation = forward_correlation(g, 1, width)
     b, (tiles, entry) = correlation.bands, image_lanes.weight_tiles(g.K // g.groups, correlation.bands.length)
-    dw, dx = empty(g.weight_shape, dtype), empty(g.input_shape if needs[0] else (0, 0, 0, 0), dtype)
+    dx = empty(g.input_shape if needs[0] else (0, 0, 0, 0), dtype)
+    dw, db = empty(g.weight_shape, dtype), np.empty(g.K, dtype)
     panels, height = cut(g.C // g.groups)
     channels = panels * height * (g.H * g.W + 1) + width if needs[0] else 0
     with team(2 * b.work * width, b.images * b.groups) as threads:
-        sums, db = empty((threads, b.groups, *tiles), dtype), np.empty((threads, g.K), dtype)
+        sums = empty((threads, b.groups, *tiles), dtype)
         # One cell between channels: those that lie a power of two apart would drive each other out of the cache.
         dy = empty((threads, tiles[1] * tiles[2], (g.P if needs[0] else WINDOW) * g.Q + 1, width), dtype)
         differentiate(
@@ -77,12 +79,14 @@ def backward(
             dy,
             empty((threads, sums[0].size * width // VECTORS), dtype),
             sums,
-            db,
+            np.empty((threads, g.K), dtype),
             empty((threads, channels * width), dtype),
+            entry,
             dx,
+            dw.reshape(g.K, -1),
+            db,
         )
-        add_up(sums, entry, b.groups, b.M, dw.reshape(g.K, -1))
-    return dx if needs[0] else None, dw if needs[1] else None, db.sum(0)
+    return dx if needs[0] else None, dw if needs[1] else None, db
 
 
 @lru_cache(maxsize=256)

@@ -19,7 +19,7 @@ from numba import prange
 
 from tinycnn.kernels.numba.activation import damp, tanh_of
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
-from tinycnn.kernels.numba.correlation import locate, share, tile_width
+from tinycnn.kernels.numba.correlation import PACKED, locate, pack_panels, share, tile_width
 from tinycnn.kernels.numba.image_lane_loops import (
     add_products,
     add_up_lanes,
@@ -31,6 +31,7 @@ from tinycnn.kernels.numba.image_lane_loops import (
     turn_run,
 )
 from tinycnn.kernels.numba.lane_tile import add_lanes
+from tinycnn.kernels.numba.launch import add_up_panel
 from tinycnn.kernels.numba.tile import multiply_tile
 from tinycnn.kernels.numba.vectors import add_row, lanes_of
 
@@ -38,8 +39,11 @@ WINDOW = 2  # rows and columns of a window, two apart
 
 
 @parallel_kernel
-def convolve_and_pool(x, bias, row, bands, panels, patches, all_lines, all_means, y, kept, pooled):
+def convolve_and_pool(x, bias, weight, places, row, bands, panels, patches, all_lines, all_means, y, kept, pooled):
     """Means of 2x2 windows of tanh(w ⋆ x + b); y holds all blocks' tanh where it is kept, else one block a thread."""
+    strides, cell = places
+    for block in prange((len(panels) + PACKED - 1) // PACKED):
+        pack_panels(weight, strides, cell, np.int64(block) * PACKED, bands[0], panels)
     for thread in prange(len(patches)):
         _pool_share(x, bias, row, bands, panels, patches, all_lines, all_means, y, kept, pooled, np.int64(thread))
 
@@ -90,14 +94,17 @@ def average_windows(numbers, upper, lower, means, goal, columns):
 @parallel_kernel
 def differentiate(
     grad, x, y, weight, row, taps, bands, need_dw, patches, all_lines, all_given, all_dy, all_vectors, all_sums, all_db,
-    dx_sums, dx,
+    dx_sums, entry, dx, dw, db,
 ):  # fmt: skip
-    """From the gradient of the means db and, where needed, dw, each thread its own; and dx where it has entries."""
+    """From the gradient of the means db, dw where needed, and dx where it has entries."""
     for thread in prange(len(patches)):
         _differentiate_share(
             grad, x, y, weight, row, taps, bands, need_dw, patches, all_lines, all_given, all_dy, all_vectors, all_sums,
             all_db, dx_sums, dx, np.int64(thread),
         )  # fmt: skip
+    for index in prange(all_sums.shape[1] * all_sums.shape[2] if need_dw else 0):
+        add_up_panel(all_sums, entry, np.int64(index), bands[0].M, dw)
+    add_up_bias(all_db, db)
 
 
 @inlined
@@ -138,6 +145,16 @@ def _differentiate_share(
         for vector in range(lanes, line, lanes):
             add_row(rows, channel * line + vector, rows, channel * line, lanes)
         add_lanes(rows, channel * line, db, channel, 1)
+
+
+@inlined
+def add_up_bias(all_db, db):
+    """Add what the threads have summed, in their order."""
+    for k in range(len(db)):
+        total = all_db[0, k]
+        for thread in range(1, len(all_db)):
+            total += all_db[thread, k]
+        db[k] = total
 
 
 @inlined

@@ -125,11 +125,12 @@ def add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
 @parallel_kernel
 def _add_up(sums: Array, entry: Array, groups: int, M: int, dw: Array) -> None:
     for index in prange(groups * sums.shape[2]):
-        _add_up_panel(sums, entry, np.int64(index), M, dw)
+        add_up_panel(sums, entry, np.int64(index), M, dw)
 
 
 @inlined
-def _add_up_panel(sums: Array, entry: Array, index: Any, M: int, dw: Array) -> None:
+def add_up_panel(sums: Array, entry: Array, index: Any, M: int, dw: Array) -> None:
+    """Add what the threads have summed for one panel of columns of one group."""
     threads, _, column_panels, panels, panel_rows, width = sums.shape
     group, columns = divmod(index, column_panels)
     for k in range(M):

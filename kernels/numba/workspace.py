@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -85,6 +86,7 @@ class Workspace:
             buffers[:] = [buffer for buffer in buffers if self._requests - buffer.last < PATIENCE]
 
 
+@lru_cache(maxsize=4096)
 def _rounded(size: int) -> int:
     """The next of sixteen sizes between two powers of two, so that nearly equal requests share buffers."""
     step = 1 << max(0, size.bit_length() - 5)

@@ -183,9 +183,10 @@ def conv2d_tanh_avg_pool2d(
         return None  # before anything else, as above
     geometry, tensors = operands("conv2d", x, weight, bias, stride, padding, dilation, groups)
     algorithm = current_algorithm() if algorithm is None else algorithm
-    window = pool_geometry("avg_pool2d", geometry.output_shape, *pool)
-    halves = pool_geometry("avg_pool2d", geometry.output_shape, *HALVES[:3], pool.ceil_mode)
     module = tanh_pool_kernels(kernels_for([tensor.data for tensor in tensors]), algorithm, geometry)
-    if module is None or window != halves:
+    if module is None:
+        return None
+    window = pool_geometry("avg_pool2d", geometry.output_shape, *pool)
+    if window != pool_geometry("avg_pool2d", geometry.output_shape, *HALVES[:3], pool.ceil_mode):
         return None
     return Conv2dTanhAvgPool2d(geometry, algorithm, module)(*tensors)

@@ -307,8 +307,8 @@ def _labels(name: str, targets: Any, logits: Array, ignore_index: int) -> tuple[
         raise ValueError(f"{name} with logits {shape} expected targets {expected}, got {labels.shape}{hint}")
     labels = labels.astype(np.int64, copy=False)
     counted = labels != ignore_index
-    wrong = counted & ((labels < 0) | (labels >= shape[1]))
-    if not is_capturing() and wrong.any():
+    wrong = counted & (labels.view(np.uint64) >= shape[1])  # without a sign, what is below 0 is large
+    if not is_capturing() and np.count_nonzero(wrong):
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = where[0] if len(where) == 1 else where
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -131,7 +132,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     first, last = (checks.axis("flatten", d, x.ndim) for d in (start_dim, end_dim))
     if first > last:
         raise ValueError(f"flatten: start_dim {start_dim} lies after end_dim {end_dim}")
-    merged = int(np.prod(x.shape[first : last + 1]))
+    merged = math.prod(x.shape[first : last + 1])
     return reshape(x, *x.shape[:first], merged, *x.shape[last + 1 :])
 
 

@@ -34,12 +34,10 @@ def run_as_one(modules: Sequence[Module], x: Any) -> tuple[Tensor, int] | None:
         The result and the number of modules that it is of; None where the first must be called by itself, because
         these layers are others, because somebody looks at what passes between them, or for want of a kernel.
     """
-    if len(modules) < 2 or watching():
+    c = modules[0]
+    if not _is_plain(c, Conv2d) or len(modules) < 2 or watching():
         return None
-    c, activation = modules[:2]
-    third = modules[2] if len(modules) > 2 else None
-    if not _is_plain(c, Conv2d):
-        return None
+    activation, third = modules[1], modules[2] if len(modules) > 2 else None
     operands, options = (x, c.weight, c.bias), (c.stride, c.padding, c.dilation, c.groups)
     if _is_plain(activation, Tanh) and third is not None and _is_plain(third, AvgPool2d):
         y, ran = conv2d_tanh_avg_pool2d(*operands, *options, pool=_window(third)), 3

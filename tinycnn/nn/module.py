@@ -278,14 +278,11 @@ class Module:
 
     def _members(self) -> Iterator[tuple[str, Any]]:
         """Attributes by name; what lists, tuples and dictionaries hold, under ``name.index`` or ``name.key``."""
-        pending = list(reversed(vars(self).items()))
-        while pending:
-            name, value = pending.pop()
-            if not isinstance(value, (list, tuple, dict)):
+        for name, value in tuple(vars(self).items()):
+            if isinstance(value, (list, tuple, dict)):
+                yield from _entries(name, value)
+            else:
                 yield name, value
-                continue
-            below = value.items() if isinstance(value, dict) else enumerate(value)
-            pending += reversed([(f"{name}.{key}", entry) for key, entry in below])
 
     def _converted(self, name: str, value: Any, own: Array) -> Array:
         """A copy of ``value`` as the array that it shall replace: so nothing fails later, and nothing is shared."""
@@ -305,6 +302,15 @@ class Module:
             arrays.update({prefix + n: v.data for n, v in module._members() if isinstance(v, Parameter)})
             arrays.update({prefix + n: getattr(module, n) for n in module._buffer_names})
         return arrays
+
+
+def _entries(name: str, values: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """What a container holds, and those in it."""
+    for key, value in tuple(values.items() if isinstance(values, dict) else enumerate(values)):
+        if isinstance(value, (list, tuple, dict)):
+            yield from _entries(f"{name}.{key}", value)
+        else:
+            yield f"{name}.{key}", value
 
 
 @contextmanager

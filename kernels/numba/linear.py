@@ -29,9 +29,13 @@ SHARE = 1 << 22  # multiply-adds of a thread's share: 0.1 ms at 80 GFLOP/s; not 
 # images, BLAS on one thread is the better, as it wakes no other: the whole step takes 2.7 to 2.9 ms so, and 2.9 to 3.0
 # by our loops (Intel Xeon, Sapphire Rapids).
 OWN = 1 << 22
-# AlexNet's first layer, backward_input: one image takes 3.0 ms by BLAS and 5.2 by our loops, VGG-16's with four 15.9
-# and 14.3; what lies between was not measured. Forward, BLAS is as fast for one image alone.
-FEW = 3
+# Rows and columns of the pieces of the weight that backward_input reads, for so many images at most, else the largest.
+# Rows that lie a multiple of 4 KiB apart share the eight places of a cache's set, so that pieces of few rows are
+# faster; but each piece reads and writes its part of dx, and the more of that there is, the more rows a piece should
+# have. One thread of an AMD EPYC (Zen 4), AlexNet's first layer, by pieces of 8, 16 and 32 rows: 4 images 9.7, 11.7 and
+# 21.7 ms, 16 images 27, 26 and 35, 64 images 165, 112 and 89. VGG-16's, 4 images: 21, 24 and 61, and 53 by BLAS.
+PIECES = {8: (8, 8192), 24: (16, 4096)}
+LARGEST_PIECE = (32, 2048)
 # Bytes of a weight's gradient that are written past the caches: 67 MB take 2.8 ms so and 3.6 through them, 411 MB 13
 # and 17, 16 MB 0.67 and 0.76; fewer were not measured, and may be read again while they are in a cache.
 LARGE = 1 << 24
@@ -60,11 +64,11 @@ def linear_backward_input(grad: Array, weight: Array) -> Array:
     """dX = dY · W: (…, out), (out, in) -> (…, in)."""
     shape = (*grad.shape[:-1], weight.shape[1])
     rows, columns = math.prod(grad.shape[:-1]), _whole_vectors(weight)
-    if rows <= FEW or not _is_large(rows, weight.shape):
+    if rows == 1 or not _is_large(rows, weight.shape):  # a single image is BLAS's: 6.5 ms, and 8.9 by our loops
         return _multiply(grad, weight, shape)
     grad, dx = contiguous(grad).reshape(rows, -1), zeros((rows, shape[-1]), grad.dtype)
     with team(rows * weight.size, columns * weight.itemsize // VECTOR_BYTES) as threads:
-        linear_loops.multiply(grad, contiguous(weight), columns, dx, threads)
+        linear_loops.multiply(grad, contiguous(weight), columns, _piece(rows), dx, threads)
     if columns < shape[-1]:
         _product(grad, weight[:, columns:], dx[:, columns:])
     return dx.reshape(shape)
@@ -89,6 +93,11 @@ def linear_backward_weight(grad: Array, x: Array) -> Array:
 def _is_large(rows: int, shape: tuple[int, ...]) -> bool:
     """Whether a product with a weight of this shape is worth loops of our own."""
     return rows * math.prod(shape) >= OWN
+
+
+def _piece(images: int) -> tuple[int, int]:
+    """Rows and columns of the pieces of the weight that backward_input reads."""
+    return next((piece for most, piece in PIECES.items() if images <= most), LARGEST_PIECE)
 
 
 def _whole_vectors(matrix: Array) -> int:

@@ -2,8 +2,8 @@
 
 A layer's weight is larger than the caches and its batch small: a product takes at least the time in which the weight
 passes between memory and processor. So no factor is packed but the small one. forward takes a few rows of the weight at
-a time, along which its scalar products with all images are summed up. backward_input reads pieces of COLUMNS
-numbers of DEPTH rows of the weight at a time, while the piece of dx that they add to stays in the cache.
+a time, along which its scalar products with all images are summed up. backward_input reads pieces of a few rows of the
+weight at a time, while the piece of dx that they add to stays in the cache.
 backward_weight makes a piece of the weight's gradient in the nearest cache, then writes it past the caches: all of it
 would drive out what is in them, and nobody reads it soon enough to find it there.
 
@@ -22,10 +22,7 @@ from tinycnn.kernels.numba.lane_tile import add_lanes, multiply_lanes
 from tinycnn.kernels.numba.tile import ROWS, multiply_tile
 from tinycnn.kernels.numba.vectors import copy_row, copy_vector, lanes_of
 
-# AlexNet's first layer, 16 images, two threads, each with 1 MiB of L2: backward_input takes 9.2 ms by BLAS, and by
-# pieces of 64 x 512, 32 x 2048, 16 x 4096 and 8 x 8192 numbers 8.2, 6.2, 5.7 and 6.6; with 64 images 17, 18, 19 and 53.
-DEPTH, COLUMNS = 32, 2048
-AHEAD = 256  # numbers along a row of the weight that are asked for before they are needed; 512 is slower by a fifth
+AHEAD = 128  # numbers along a row of the weight that are asked for before they are needed; 256 is slower by up to 18 %
 ALONG = 4096  # numbers of a row of the weight that forward sums in one go
 PIECE = 512  # numbers of a row of the weight's gradient
 
@@ -66,24 +63,27 @@ def _scalar_products_share(x, weight, columns, tile, y, thread, threads):
 
 
 @parallel_kernel
-def multiply(grad, weight, columns, dx, threads):
-    """Give dx = grad · weight: (N, out), (out, in) -> (N, in), in its first columns; dx is zeros before."""
+def multiply(grad, weight, columns, piece, dx, threads):
+    """Give dx = grad · weight: (N, out), (out, in) -> (N, in), in its first columns; dx is zeros before.
+
+    The weight is read by pieces of (rows, columns).
+    """
     for thread in prange(threads):
-        _multiply_share(grad, weight, columns, dx, np.int64(thread), threads)
+        _multiply_share(grad, weight, columns, piece, dx, np.int64(thread), threads)
 
 
 @inlined
-def _multiply_share(grad, weight, columns, dx, thread, threads):
-    (N, outside), inside, width = grad.shape, weight.shape[1], tile_width(dx)
+def _multiply_share(grad, weight, columns, piece, dx, thread, threads):
+    (N, outside), inside, width, (most, across) = grad.shape, weight.shape[1], tile_width(dx), piece
     flat_grad, flat, flat_dx = grad.reshape(-1), weight.reshape(-1), dx.reshape(-1)
     panels = (N + ROWS - 1) // ROWS
-    packed, row = np.empty(N * DEPTH, grad.dtype), np.arange(DEPTH) * inside
+    packed, row = np.empty(N * most, grad.dtype), np.arange(most) * inside
     own = share(columns // width, thread, threads)
     end = columns if thread == threads - 1 else own.stop * width
-    for left in range(own.start * width, end, COLUMNS):
-        right = min(left + COLUMNS, end)
-        for start in range(0, outside, DEPTH):
-            depth = min(DEPTH, outside - start)
+    for left in range(own.start * width, end, across):
+        right = min(left + across, end)
+        for start in range(0, outside, most):
+            depth = min(most, outside - start)
             for panel in range(panels):
                 rows = share(N, panel, panels)
                 for step in range(depth):

@@ -14,6 +14,7 @@ from tinycnn.kernels.numba.tile import VECTOR_BYTES
 from tinycnn.kernels.numba.workspace import empty
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+PIECE = 6, 4 * VECTOR_BYTES  # rows and columns of a weight, both less than some of these have
 SIZES = [(1, 1, 1), (2, 5, 3), (14, 14, 2), (15, 33, 5), (29, 70, 4), (64, 20, 9)]  # rows, outputs, vectors of inputs
 UNTOUCHED = 7.0
 
@@ -33,7 +34,7 @@ def test_products_with_a_large_weight_are_sums_and_leave_what_is_no_whole_vector
         dx, dw = np.zeros_like(x), np.full_like(weight, UNTOUCHED)
         y, (_, height) = np.zeros_like(grad), cut_lanes(rows, outputs)
         linear_loops.scalar_products(x, weight, columns, (height, columns_beside(height)), y, threads)
-        linear_loops.multiply(grad, weight, columns, dx, threads)
+        linear_loops.multiply(grad, weight, columns, PIECE, dx, threads)
         linear_loops.outer(grad, x, columns, False, dw, threads)
         bound = 4 * np.finfo(dtype).eps * max(rows, outputs)
         assert_close(

@@ -61,9 +61,7 @@ LEAST, MOST = 64, 256  # tiles of a block
 # less time on VGG-16's second and fourth convolution, on two threads; other numbers of parts were not measured. With
 # more sums, those of AlexNet's fifth convolution in four parts, 20 ms in place of 15 (AMD EPYC, Zen 4).
 PARTS = 4
-SUMS = (
-    1 << 20
-)  # numbers, of all groups; for more channels threads share these instead, which transforms much of the tiles twice
+SUMS = 1 << 20  # numbers, of all groups; for more, threads share channels, which transforms much of the tiles twice
 # What a thread takes at a time where tiles are few: with one panel and more tiles, or with three or four panels, the
 # same within 3 % on layers of 13, 14 and 28 rows, and up to 15 % slower where there are more (AMD EPYC, Zen 4).
 PANELS = 2  # of kernels, each with LEAST tiles; or in backward_weight

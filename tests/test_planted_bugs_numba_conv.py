@@ -13,7 +13,7 @@ from tests.kernels.interpreted import forget_plans, interpreted
 from tests.kernels.truth import DTYPES, Drawn, Truth, assert_true
 from tests.planted_bugs import Bug, assert_caught, rows
 from tinycnn.geometry import Axis, ConvGeometry
-from tinycnn.kernels.numba import conv_direct, conv_im2col
+from tinycnn.kernels.numba import conv_direct, conv_im2col, conv_winograd
 from tinycnn.kernels.numpy import conv_im2col as plain
 
 EVERYDAY = ConvGeometry(Axis(9, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 4, 9)
@@ -25,6 +25,7 @@ NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
 ABREAST = ConvGeometry(Axis(4, 3, 1, 1, 1), Axis(4, 2, 1, 1, 0), 33, 2, 3)
 ABREAST_LATTICES = ConvGeometry(Axis(5, 3, 2, 1, 1), Axis(6, 2, 3, 1, 0, 2), 34, 2, 4, 2)
 MISSED = ConvGeometry(Axis(5, 3, 1, 4, 4), Axis(6, 3, 1, 0, 3), 2, 3, 4)
+FEW_TILES = ConvGeometry(Axis(5, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 36, 34, 2)
 
 
 def check(algorithm: str, geometry: ConvGeometry, dtype=np.float32) -> None:
@@ -181,10 +182,11 @@ LOOPS = [
         "kernels.numba.winograd_loops:write_tiles", "p.end_q - left", "p.end_q - left - 1",
         check, ("winograd", EVERYDAY)),
     Bug("kernels not turned about in dx of winograd",
-        "kernels.numba.winograd_loops:pack_panel", "size - 1 - cell", "cell", check, ("winograd", EVERYDAY)),
+        "kernels.numba.winograd_panels:transform_kernels", "(reach - 1) * width, -width",
+        "(reach - size) * width, width", check, ("winograd", EVERYDAY), (AssertionError, ValueError)),
     Bug("kernels and channels of the turned weight not exchanged",
-        "kernels.numba.winograd_loops:pack_panel", "(group * p.C + summed) * p.K + channel",
-        "(group * p.K + channel) * p.C + summed", check, ("winograd", EVERYDAY)),
+        "kernels.numba.winograd_panels:transform_kernels", "size, p.K * size", "p.C * size, size",
+        check, ("winograd", EVERYDAY), (AssertionError, IndexError, ValueError)),
     Bug("cells over the right edge read from the next row",
         "kernels.numba.winograd_loops:transform_input", "p.columns - w", "p.columns - w + 1",
         check, ("winograd", EVERYDAY), (AssertionError, IndexError)),
@@ -201,11 +203,29 @@ LOOPS = [
     Bug("factors of the first channel for all",
         "kernels.numba.winograd_loops:list_begins", "min(i, channels - 1)", "0", check, ("winograd", EVERYDAY)),
     Bug("a kernel transposed",
-        "kernels.numba.winograd_loops:pack_panel", "cell * width + lane",
-        "(cell % p.r * p.r + cell // p.r) * width + lane", check, ("winograd", EVERYDAY)),
+        "kernels.numba.winograd_panels:transform_kernels", "p.r * width, width, between", "width, p.r * width, between",
+        check, ("winograd", EVERYDAY)),
     Bug("noise in kernel cells that meet nothing",
-        "kernels.numba.winograd_loops:finish_panel", "range(p.first_r, p.end_r)", "range(p.r)",
+        "kernels.numba.winograd_loops:write_kernels", "p.first_r <= y < p.end_r", "y < p.r",
         check, ("winograd", NARROW)),
+    Bug("kernels read beyond the weight's last",
+        "kernels.numba.winograd_panels:transform_kernels", "+ reach <= len(flat)", "<= len(flat)",
+        check, ("winograd", EVERYDAY), (IndexError, ValueError)),
+    Bug("a few tiles' products with the first panel of kernels alone",
+        "kernels.numba.winograd_panels:multiply_panels", "start + i * factors.shape[2]", "start",
+        check, ("winograd", FEW_TILES)),
+    Bug("a few tiles' factors of the first group for all",
+        "kernels.numba.winograd_panels:multiply_panels", "point * p.groups + group", "point * p.groups",
+        check, ("winograd", FEW_TILES)),
+    Bug("a few tiles' outputs in another panel's channels",
+        "kernels.numba.winograd_panels:correlate_panels", "group * p.K + panel * rows + i", "group * p.K + i",
+        check, ("winograd", FEW_TILES)),
+    Bug("sums over a few tiles with another panel's gradient",
+        "kernels.numba.winograd_panels:multiply_pairs", "p.k_panels + panel + i", "p.k_panels + panel",
+        check, ("winograd", FEW_TILES)),
+    Bug("sums of a part without tiles not cleared",
+        "kernels.numba.winograd_loops:sum_share", "max(end, begun + 1)", "end",
+        in_memory_full_of_nan, (conv_winograd, EVERYDAY)),
     Bug("sums of the last part of the tiles left out",
         "kernels.numba.winograd_loops:finish_panel", "range(1, len(sums))", "range(1, len(sums) - 1)",
         check, ("winograd", EVERYDAY)),
@@ -230,7 +250,7 @@ def test_a_bug_planted_in_the_workspace_is_caught(bug: Bug, monkeypatch: pytest.
 @pytest.mark.parametrize("algorithm", ["direct", "im2col", "winograd"])
 def test_the_loops_are_right_as_python_too(algorithm, dtype):
     # Python checks each index, those of multiply_tile's plain twin among them.
-    geometries = [EVERYDAY, MISSED] if algorithm == "winograd" else [EVERYDAY, MISSED, LATTICES, GAPS]
+    geometries = [EVERYDAY, MISSED, FEW_TILES] if algorithm == "winograd" else [EVERYDAY, MISSED, LATTICES, GAPS]
     if algorithm == "direct":
         geometries += [ABREAST, ABREAST_LATTICES]
     for geometry in geometries:

@@ -22,42 +22,11 @@ from tinycnn.kernels.numba.transform import (
     input_dealt,
     input_down,
     outputs,
-    weight_factors,
     weight_gradient,
 )
 from tinycnn.kernels.numba.vectors import add_row, copy_row, lanes_of, turn_rows, weave
 
 RUN = 32  # tiles that backward_weight sums in one go: the twin's, where the rounding is measured
-
-
-@inlined
-def pack_panel(weight, layouts, turned, factors, index):
-    """Transform the kernels of one panel, for as many channels that are summed over at once as there are lanes."""
-    p = layouts[0]
-    rows, (group, panel) = p.k_rows, divmod(index, factors.shape[2])
-    width, size, least = tile_width(weight), p.r * p.r, weight.dtype.type(-np.inf)
-    cells = np.zeros(size * width, weight.dtype)
-    between = np.empty(p.a * p.r * width, weight.dtype)
-    made = np.empty(p.a * p.a * width, weight.dtype)
-    flat, flat_factors, line = weight.reshape(-1), factors.reshape(-1), factors[0].size
-    together = width // rows
-    for first in range(0, p.C, together):
-        count = min(together, p.C - first)
-        for summed in range(first, first + count):
-            for row in range(min(rows, p.K - panel * rows)):
-                channel, lane = panel * rows + row, (summed - first) * rows + row
-                if turned:
-                    start = ((group * p.C + summed) * p.K + channel) * size
-                    for cell in range(size):
-                        cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + size - 1 - cell)]
-                else:
-                    start = ((group * p.K + channel) * p.C + summed) * size
-                    for cell in range(size):
-                        cells[np.uint64(cell * width + lane)] = flat[np.uint64(start + cell)]
-        weight_factors(p.tiling, cells, 0, p.r * width, width, between, made, 0, width)
-        goal = index * factors.shape[3] + first * rows
-        for point in range(p.a * p.a):
-            copy_row(made, point * width, flat_factors, point * line + goal, count * rows, least)
 
 
 @inlined
@@ -155,8 +124,8 @@ def correlate_share(source, factors, bias, relu, layouts, bounds, chunks, blocks
                     made, channel = (panel - own.start) * rows + i, group * p.K + panel * rows + i
                     for t in range(tile_panels):
                         write_tiles(
-                            products, made, channel, t, runs[t], found[t], p, bias[channel], relu,
-                            between, cells[0], woven, target,
+                            products.reshape(-1), made * products.shape[2] + t * width, products[0].size, channel,
+                            runs[t], found[t], p, bias[channel], relu, between, cells[0], woven, target,
                         )  # fmt: skip
 
 
@@ -180,13 +149,12 @@ def multiply_points(factors, block, group, own, count, depth, rows, row, product
 
 
 @inlined
-def write_tiles(products, made, k, t, runs, found, p, bias, relu, between, cells, woven, y):
+def write_tiles(products, start, line, k, runs, found, p, bias, relu, between, cells, woven, y):
     """Transform the products of one channel back, and write the outputs that exist."""
-    width, line = tile_width(products), products.shape[1] * products.shape[2]
+    width = tile_width(products)
     _, K, P, Q = y.shape
     flat, least = y.reshape(-1), woven.dtype.type(0 if relu else -np.inf)
-    start = made * products.shape[2] + t * width
-    outputs(p.tiling, products.reshape(-1), start, p.a * line, line, between, cells, 0, width)
+    outputs(p.tiling, products, start, p.a * line, line, between, cells, 0, width)
     for run in range(found):
         lane, n, length = runs[run, 0], runs[run, 1], runs[run, 4]
         top, left = p.first_p + runs[run, 2], p.first_q + runs[run, 3]
@@ -203,7 +171,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
     p, left, right, made = layouts[0], lefts[thread], rights[thread], all_made[thread]
     width, lanes, points = tile_width(source), lanes_of(source), p.a * p.a
     block, rows = left.shape[2] - lanes, p.k_rows
-    parts, column_panels = sums.shape[0], sums.shape[4]
+    parts, column_panels = sums.shape[0], (p.C + width - 1) // width
     rows_made, cells = scratch(p, source)
     row, begin = np.arange(RUN) * width, np.empty(width + rows + lanes, np.int64)
     runs, found = np.empty((block // width, width, 5), np.int64), np.empty(block // width, np.int64)
@@ -215,10 +183,9 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
         kernels, column_part = divmod(rest, across)
         own = range(kernels * p.k_panels // down, (kernels + 1) * p.k_panels // down)
         own_columns = range(column_part * column_panels // across, (column_part + 1) * column_panels // across)
-        total = sums[part, group]
-        total[:, own.start : own.stop, own_columns.start : own_columns.stop] = 0
-        for first in range(part * blocks // parts * block, (part + 1) * blocks // parts * block, block):
-            count = min(block, tiles - first)
+        begun, end = part * blocks // parts * block, (part + 1) * blocks // parts * block
+        for first in range(begun, max(end, begun + 1), block):  # a part without tiles has sums too: zeros
+            count = min(block, tiles - first, end - first)
             tile_panels = (count + width - 1) // width
             for t in range(tile_panels):
                 found[t] = list_runs(first + t * width, min(width, count - t * width), p, lanes, runs[t])
@@ -239,7 +206,7 @@ def sum_share(grad, source, layouts, down, across, lefts, rights, all_made, sums
                         c, start = group * p.C + panel * width + i, i * points * width
                         transform_input(source, c, runs[t], found[t], p, rows_made, cells, made, start, width)
                     side_by_side(made, begin, channels, right, panel - own_columns.start, t, points)
-            multiply_runs(left, right, count, own, own_columns, p.C, row, total)
+            multiply_runs(left, right, count, own, own_columns, p.C, row, sums[part, group], first == begun)
 
 
 @inlined
@@ -247,22 +214,39 @@ def finish_panel(sums, layouts, dw, index):
     """Add the parts, and transform back, for one panel of kernels."""
     p, width = layouts[0], tile_width(dw)
     group, panel = divmod(index, p.k_panels)
-    cells, between = np.empty(p.r * p.r * width, dw.dtype), np.empty(p.r * p.a * width, dw.dtype)
-    flat, line = sums.reshape(-1), sums[0, 0, 0].size
+    scratch = gradient_scratch(p, dw)
+    flat, line, column_panels = sums.reshape(-1), sums.shape[3], (p.C + width - 1) // width
     for i in range(min(p.k_rows, p.K - panel * p.k_rows)):
-        for column in range(sums.shape[4]):
-            start = group * sums[0, 0].size + (panel * sums.shape[4] + column) * sums.shape[5] + i * width
+        for column in range(column_panels):
+            start = group * sums[0, 0].size + ((panel * column_panels + column) * p.k_rows + i) * width
             for part in range(1, len(sums)):
                 for point in range(p.a * p.a):
                     at = start + point * line
                     add_row(flat, at + part * sums[0].size, flat, at, width)
-            weight_gradient(p.tiling, flat, start, p.a * line, line, between, cells, 0, width)
-            for lane in range(min(width, p.C - column * width)):
-                plane = dw[group * p.K + panel * p.k_rows + i, column * width + lane]
-                plane[:] = 0
-                for y in range(p.first_r, p.end_r):
-                    for x in range(p.first_s, p.end_s):
-                        plane[y, x] = cells[(y * p.r + x) * width + lane]
+            write_kernels(flat, start, line, group * p.K + panel * p.k_rows + i, column * width, p, scratch, dw)
+
+
+@inlined
+def gradient_scratch(p, dw):
+    """Memory for `write_kernels`."""
+    width, size, dtype = tile_width(dw), p.r * p.r, dw.dtype
+    begin = np.empty(size + lanes_of(dw), np.int64)
+    list_begins(size, width, begin)
+    return np.empty(p.r * p.a * width, dtype), np.empty(size * width, dtype), np.empty((size + 1) * width, dtype), begin
+
+
+@inlined
+def write_kernels(sums, start, line, k, c, p, scratch, dw):
+    """Transform sums of one k and a vector's channels back, and write the kernels; cells that meet nothing are 0."""
+    (between, cells, turned, begin), width, size = scratch, tile_width(dw), p.r * p.r
+    channels = min(width, p.C - c)
+    weight_gradient(p.tiling, sums, start, p.a * line, line, between, cells, 0, width)
+    for cell in range(size):
+        y, x = divmod(cell, p.r)
+        if not (p.first_r <= y < p.end_r and p.first_s <= x < p.end_s):
+            clear(cells, cell * width, (cell + 1) * width)
+    turn_rows(cells, 0, begin, 0, size, turned, 0, size, width)
+    copy_row(turned, 0, dw.reshape(-1), (k * p.C + c) * size, channels * size, dw.dtype.type(-np.inf))
 
 
 @inlined
@@ -282,16 +266,19 @@ def side_by_side(made, begin, channels, factors, panel, t, points):
 
 
 @inlined
-def multiply_runs(left, right, count, own, own_columns, channels, row, total):
-    """At each point add the products of the block's tiles, RUN at a time, to the sums."""
+def multiply_runs(left, right, count, own, own_columns, channels, row, total, anew):
+    """At each point add the products of the block's tiles, RUN at a time, to the sums, or begin them anew."""
     width, block, rows = right.shape[3], left.shape[2], left.shape[3]
     flat_left, flat_right, flat = left.reshape(-1), right.reshape(-1), total.reshape(-1)
+    column_panels = (channels + width - 1) // width
     for point in range(len(left)):
         for column in own_columns:
             b = (point * right.shape[1] + column - own_columns.start) * right.shape[2] * width
             for panel in own:
                 a = (point * left.shape[1] + panel - own.start) * block * rows
-                out = ((point * total.shape[1] + panel) * total.shape[2] + column) * rows * width
+                out = point * total.shape[1] + (panel * column_panels + column) * rows * width
+                if anew:
+                    clear(flat, out, out + rows * width)
                 for start in range(0, count, RUN):
                     multiply_tile(
                         flat_left, a + start * rows, flat_right, b + start * width, row, 0,

@@ -75,6 +75,9 @@ SPECIAL = {
     "two depths": ConvGeometry(Axis(3, 1), Axis(3, 1), 1, 512, 6),
     "five by five, deeper": ConvGeometry(Axis(9, 5, 1, 2, 2), Axis(6, 5, 1, 2, 2), 1, 30, 20),
     "winograd, deeper": ConvGeometry(Axis(6, 3, 1, 1, 1), Axis(5, 3, 1, 1, 1), 2, 300, 270),
+    # more tiles than winograd takes at a time where they are fewer than kernels; more than kernels, and deep
+    "winograd, few tiles in groups": ConvGeometry(Axis(13, 3, 1, 1, 1), Axis(14, 3, 1, 1, 1), 5, 264, 168, 2),
+    "winograd, deeper, many tiles": ConvGeometry(Axis(15, 3, 1, 1, 1), Axis(14, 3, 1, 1, 1), 2, 300, 6),
     # more output positions than the 1024 of a band, along rows, along columns, and with a rest
     "rows of bands": ConvGeometry(Axis(101, 3, 1, 1, 1), Axis(13, 3, 1, 1, 1), 2, 3, 4),
     "one long row": ConvGeometry(Axis(1, 1), Axis(2500, 5, 1, 2, 2), 2, 2, 3),

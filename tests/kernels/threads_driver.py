@@ -25,6 +25,7 @@ LARGER = {
     "blocks of tiles": ConvGeometry(Axis(28, 3, 1, 1, 1), Axis(28, 3, 1, 1, 1), 4, 64, 66),
     "blocks of tiles, 5x5": ConvGeometry(Axis(22, 5, 1, 2, 2), Axis(24, 5, 1, 2, 2), 3, 70, 33),
     "blocks of tiles, in groups": ConvGeometry(Axis(20, 3, 1, 1, 1), Axis(24, 3, 1, 1, 1), 5, 60, 90, 3),
+    "few tiles, in groups": ConvGeometry(Axis(13, 3, 1, 1, 1), Axis(14, 3, 1, 1, 1), 5, 264, 168, 2),
     "images abreast": ConvGeometry(Axis(14, 5), Axis(14, 5), 70, 6, 16),
     "one block of images": ConvGeometry(Axis(9, 3, 1, 1, 1), Axis(11, 3, 1, 1, 1), 32, 5, 6, 1),
     "lattices": ConvGeometry(Axis(51, 11, 4, 2, 2), Axis(47, 11, 4, 2, 2), 2, 3, 16),

@@ -20,6 +20,7 @@ EVERYDAY = ConvGeometry(Axis(9, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 4, 9)
 LATTICES = ConvGeometry(Axis(13, 4, 2, 3, 1, 3), Axis(17, 3, 3, 2, 0, 2), 2, 4, 6, 2)
 GAPS = every.SPECIAL["gaps"]
 LONG_ROW = every.SPECIAL["one long row"]
+SPREAD = ConvGeometry(Axis(13, 4, 2, 3, 1, 2), Axis(8, 3, 3, 2, 0), 2, 12, 68, 2)
 PANELS = every.SPECIAL["panels of kernels"]
 NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
 ABREAST = ConvGeometry(Axis(4, 3, 1, 1, 1), Axis(4, 2, 1, 1, 0), 33, 2, 3)
@@ -72,13 +73,12 @@ PLANS = [
         "kernels.numba.correlation:_correlation", "grid = -(-rows.out // down), -(-columns.out // across)",
         "grid = rows.out // down, columns.out // across", in_memory_full_of_nan,
         (conv_im2col, every.SPECIAL["rows of bands"])),
-    Bug("columns of direct's dw in the order of im2col's",
-        "kernels.numba.conv_direct:backward_weight",
-        "correlation.cell[:, None] + c * (geometry.R * geometry.S)",
-        "np.arange(len(correlation.cell))[:, None] * correlation.bands.channels + c", check, ("direct", EVERYDAY)),
-    Bug("columns that no (c, r, s) is, kept",
-        "kernels.numba.conv_direct:backward_weight", "entry[:, correlation.bands.channels :] = -1", "",
-        check, ("direct", EVERYDAY), (AssertionError, IndexError)),
+    Bug("taps of a dilated kernel side by side, with channels as lanes",
+        "kernels.numba.channel_lanes:correlation_in_lanes", "g.rows.dilation * patch_width", "patch_width",
+        check, ("direct", SPREAD)),
+    Bug("a patch of channels as lanes as high as one without a stride",
+        "kernels.numba.channel_lanes:correlation_in_lanes", "(outputs - 1) * axis.stride", "(outputs - 1)",
+        check, ("direct", SPREAD), (AssertionError, IndexError, ValueError)),
     Bug("winograd's tiles laid from the pad's start",
         "kernels.numba.conv_winograd:layout_of", "rows.lead, columns.lead", "columns.lead, rows.lead",
         check, ("winograd", MISSED)),
@@ -156,6 +156,19 @@ LOOPS = [
     Bug("channels of dy packed from the first panel for all",
         "kernels.numba.correlation:pack_gradient", "first = panel * b.panel_rows", "first = 0",
         check, ("im2col", PANELS)),
+    Bug("outputs side by side in a strided image",
+        "kernels.numba.channel_lane_loops:list_positions", "x * stride[1]", "x", check, ("direct", SPREAD)),
+    Bug("bias of the first channels for all panels",
+        "kernels.numba.channel_lane_loops:_correlate_share", "group * b.M + p * width,", "group * b.M,",
+        check, ("direct", SPREAD)),
+    Bug("dy of the first channels for all panels",
+        "kernels.numba.channel_lane_loops:turn_outputs", "planes, first, channels", "planes, 0, channels",
+        check, ("direct", SPREAD)),
+    Bug("dw of the last thread alone, with channels as lanes",
+        "kernels.numba.channel_lane_loops:_add_channel", "total += ", "total = ", check, ("direct", SPREAD)),
+    Bug("the last outputs of a strip where those before belong",
+        "kernels.numba.channel_lane_loops:turn_strip", "goal + place", "goal + output",
+        check, ("direct", SPREAD), (AssertionError, ValueError)),
     Bug("images of the first block for all",
         "kernels.numba.image_lane_loops:list_images", "block * width + lane,", "lane,", check, ("direct", ABREAST)),
     Bug("a row of images side by side from the row above",
@@ -252,7 +265,7 @@ def test_the_loops_are_right_as_python_too(algorithm, dtype):
     # Python checks each index, those of multiply_tile's plain twin among them.
     geometries = [EVERYDAY, MISSED, FEW_TILES] if algorithm == "winograd" else [EVERYDAY, MISSED, LATTICES, GAPS]
     if algorithm == "direct":
-        geometries += [ABREAST, ABREAST_LATTICES]
+        geometries += [ABREAST, ABREAST_LATTICES, SPREAD]
     for geometry in geometries:
         with interpreted():
             check(algorithm, geometry, dtype)

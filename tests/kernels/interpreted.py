@@ -9,15 +9,40 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import caches, correlation, lane_pooling, pool_rows, threads, transform, vectors
+from tinycnn.kernels.numba import (
+    caches,
+    channel_lanes,
+    correlation,
+    lane_pooling,
+    pool_rows,
+    threads,
+    transform,
+    vectors,
+)
 from tinycnn.kernels.numba.lane_tile import add_lanes, add_lanes_plainly, multiply_lanes, multiply_lanes_plainly
-from tinycnn.kernels.numba.tile import multiply_tile, multiply_tile_plainly, tile_columns
+from tinycnn.kernels.numba.tile import (
+    multiply_spread_tile,
+    multiply_spread_tile_plainly,
+    multiply_tile,
+    multiply_tile_plainly,
+    tile_columns,
+)
 
 
 def multiply_flat_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns):
     """What `multiply_tile` computes, of arrays of any shape."""
     a, b, out = (array.reshape(-1) for array in (a, b, out))
     multiply_tile_plainly(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
+
+
+def multiply_flat_spread_tile(
+    a, a_start, across, across_start, along, along_start, b, b_start, length, out, out_start, pitch, rows, columns
+):
+    """What `multiply_spread_tile` computes, of arrays of any shape."""
+    a, b, out = (array.reshape(-1) for array in (a, b, out))
+    multiply_spread_tile_plainly(
+        a, a_start, across, across_start, along, along_start, b, b_start, length, out, out_start, pitch, rows, columns
+    )
 
 
 def multiply_flat_lanes(a, a_start, pitch, b, begin, begin_start, place, length, out, out_start, rows):
@@ -51,6 +76,7 @@ def multiply_rows_plainly(matrix, source, start, pitch, top, bottom, left, right
 INTRINSICS = {
     add_lanes: add_lanes_plainly,
     multiply_lanes: multiply_flat_lanes,
+    multiply_spread_tile: multiply_flat_spread_tile,
     multiply_tile: multiply_flat_tile,
     pool_rows.mean_row: pool_rows.mean_row_plainly,
     transform.multiply_lines: multiply_lines_plainly,
@@ -81,7 +107,7 @@ def with_attributes(loop: Callable[..., None]) -> Callable[..., None]:
 def forget_plans() -> None:
     """Let all correlations be planned again: what right code has planned would hide wrong code."""
     plans = correlation.forward_correlation, correlation.backward_correlations, correlation.column_gradient
-    for plan in (*plans, lane_pooling.tap_offsets):
+    for plan in (*plans, channel_lanes.correlation_in_lanes, lane_pooling.tap_offsets):
         plan.cache_clear()
 
 

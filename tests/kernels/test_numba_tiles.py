@@ -7,7 +7,7 @@ pytest.importorskip("numba")
 
 from tests.cases import normal
 from tests.kernels.interpreted import multiply_rows_plainly
-from tests.kernels.tile_calls import lines_of, rows_of, run_add_lanes, run_lanes, run_tile
+from tests.kernels.tile_calls import lines_of, rows_of, run_add_lanes, run_lanes, run_spread_tile, run_tile
 from tests.kernels.truth import DTYPES
 from tinycnn.kernels.numba import transform
 from tinycnn.kernels.numba.lane_tile import (
@@ -18,7 +18,16 @@ from tinycnn.kernels.numba.lane_tile import (
     cut_lanes,
     multiply_lanes_plainly,
 )
-from tinycnn.kernels.numba.tile import HEIGHTS, ROWS, VECTOR_BYTES, VECTORS, cut, multiply_tile_plainly, tile_columns
+from tinycnn.kernels.numba.tile import (
+    HEIGHTS,
+    ROWS,
+    VECTOR_BYTES,
+    VECTORS,
+    cut,
+    multiply_spread_tile_plainly,
+    multiply_tile_plainly,
+    tile_columns,
+)
 from tinycnn.kernels.numpy.conv_winograd import _both_sides
 from tinycnn.kernels.numpy.winograd_transform import TILINGS
 from tinycnn.kernels.numpy.winograd_transform import transform as matrices
@@ -84,6 +93,35 @@ def test_a_tile_is_its_plain_twin_at_any_start_and_pitch(starts, length, pitch, 
         touched[out_start + i * pitch : out_start + i * pitch + columns] = True
     assert (out[~touched] == expected[~touched]).all(), "a number beside the tile was changed"
     assert [array.tobytes() for array in (a, b, offset)] == given
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize("vectors", range(1, VECTORS + 1))
+@pytest.mark.parametrize("rows", HEIGHTS)
+def test_a_tile_of_numbers_from_anywhere_is_the_product_and_touches_nothing_else(rows, vectors, dtype):
+    width = tile_columns(dtype)
+    columns = width // VECTORS * vectors
+    draw = np.random.default_rng(rows)
+    for length in (1, 2, 37):
+        across, along = draw.integers(0, 50, rows + 2), draw.integers(0, 50, length + 3)  # in no order
+        a = normal(1, 4 + 100, dtype=dtype)
+        b, out = normal(2, 5 + length * width, dtype=dtype), normal(3, 7 + rows * (width + 3), dtype=dtype)
+        given = [array.tobytes() for array in (a, b, across, along)]
+        factors = a[4 + across[2:, None] + along[None, 3:]].astype(np.float64)
+        lines = b[5:].reshape(length, width)[:, :columns].astype(np.float64)
+        expected, size = out.astype(np.float64), np.abs(out.astype(np.float64))
+        tile = np.s_[:, :columns]
+        expected[7:].reshape(rows, width + 3)[tile] += factors @ lines
+        size[7:].reshape(rows, width + 3)[tile] += abs(factors) @ abs(lines)
+        twin, allowed = out.copy(), (2 + np.sqrt(length)) * np.finfo(dtype).eps * size
+        multiply_spread_tile_plainly(a, 4, across, 2, along, 3, b, 5, length, twin, 7, width + 3, rows, columns)
+        run_spread_tile(a, 4, across, along, (2, 3), b, 5, length, out, 7, width + 3, rows, columns)
+        assert (abs(out - expected) <= allowed).all(), length
+        assert (abs(twin - expected) <= allowed).all(), length
+        beside = np.ones(out.size, bool)
+        beside[7:].reshape(rows, width + 3)[tile] = False
+        assert (out[beside] == expected[beside]).all(), "a number beside the tile was changed"
+        assert [array.tobytes() for array in (a, b, across, along)] == given
 
 
 @pytest.mark.parametrize("rows", [1, 2, 6, 7, 16, 64, 120])

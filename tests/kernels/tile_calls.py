@@ -4,7 +4,7 @@ from numba import njit
 
 from tinycnn.kernels.numba.caches import prefetch, stream_row
 from tinycnn.kernels.numba.lane_tile import add_lanes, multiply_lanes
-from tinycnn.kernels.numba.tile import multiply_tile
+from tinycnn.kernels.numba.tile import multiply_spread_tile, multiply_tile
 from tinycnn.kernels.numba.transform import multiply_lines, multiply_rows
 from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, turn, weave
 
@@ -12,6 +12,13 @@ from tinycnn.kernels.numba.vectors import add_row, copy_row, copy_vector, deal, 
 @njit
 def run_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns):
     multiply_tile(a, a_start, b, b_start, offset, offset_start, length, out, out_start, pitch, rows, columns)
+
+
+@njit
+def run_spread_tile(a, a_start, across, along, starts, b, b_start, length, out, out_start, pitch, rows, columns):
+    multiply_spread_tile(
+        a, a_start, across, starts[0], along, starts[1], b, b_start, length, out, out_start, pitch, rows, columns
+    )
 
 
 @njit

@@ -190,9 +190,10 @@ def _emit_loops(
     def emit_loop(height: int, vectors: int) -> None:
         """Multiply and add for each l, then add the sums to ``out``."""
         before, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
-        for i in range(height if ask_for else 0):
-            for place in vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))]), vectors):
-                ask_for(place)
+        if ask_for:
+            for i in range(height):
+                for place in vectors_at(builder.gep(out, [builder.mul(pitch, integer(i))]), vectors):
+                    ask_for(place)
         builder.branch(loop)
         builder.position_at_end(loop)
         step = builder.phi(integer)

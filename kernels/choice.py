@@ -152,7 +152,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             EVERY_PASS,
             always,
             """
-            What is left.
+            What is left: in backward_weight, of more weights than a cache holds, faster than direct by 1.05 to 1.6.
             """,
         ),
     ),

@@ -141,9 +141,8 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
         return dw
     points, lanes, panels, column_panels = layout.a**2, width // VECTORS, layout.k_panels, -(-layout.C // width)
     size = points * panels * column_panels * layout.k_rows * width
-    parts = (
-        PARTS if layout.groups * size <= SUMS else 1
-    )  # however many threads there are: one to four give the same bits
+    # However many threads there are: one to four give the same bits.
+    parts = PARTS if layout.groups * size <= SUMS else 1
     with team(geometry.multiply_adds, parts * layout.groups * panels * column_panels) as threads:
         across = min(column_panels, -(-threads // (parts * layout.groups)))
         down = min(panels, -(-threads // (parts * layout.groups * across)))

@@ -20,6 +20,8 @@ EVERYDAY = ConvGeometry(Axis(9, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 4, 9)
 LATTICES = ConvGeometry(Axis(13, 4, 2, 3, 1, 3), Axis(17, 3, 3, 2, 0, 2), 2, 4, 6, 2)
 GAPS = every.SPECIAL["gaps"]
 LONG_ROW = every.SPECIAL["one long row"]
+ALONG = every.SPECIAL["along rows"]
+ALONG_GROUPS = every.SPECIAL["along rows, in groups"]
 SPREAD = ConvGeometry(Axis(13, 4, 2, 3, 1, 2), Axis(8, 3, 3, 2, 0), 2, 12, 68, 2)
 PANELS = every.SPECIAL["panels of kernels"]
 NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
@@ -169,6 +171,14 @@ LOOPS = [
     Bug("the last outputs of a strip where those before belong",
         "kernels.numba.channel_lane_loops:turn_strip", "goal + place", "goal + output",
         check, ("direct", SPREAD), (AssertionError, ValueError)),
+    Bug("vectors of a band's first row for all rows",
+        "kernels.numba.row_lanes:list_vectors", "y * b.width + x", "x", check, ("direct", ALONG)),
+    Bug("dy of the first group for all, along rows",
+        "kernels.numba.row_lanes:_accumulate_share", "(n * b.groups + group) * b.M", "n * b.groups * b.M",
+        check, ("direct", ALONG_GROUPS)),
+    Bug("dy read beyond the last channel",
+        "kernels.numba.row_lanes:_accumulate_share", "(p + 1) * rows <= b.M", "rows > 0",
+        check, ("direct", ALONG), (AssertionError, IndexError, ValueError)),
     Bug("images of the first block for all",
         "kernels.numba.image_lane_loops:list_images", "block * width + lane,", "lane,", check, ("direct", ABREAST)),
     Bug("a row of images side by side from the row above",
@@ -265,7 +275,7 @@ def test_the_loops_are_right_as_python_too(algorithm, dtype):
     # Python checks each index, those of multiply_tile's plain twin among them.
     geometries = [EVERYDAY, MISSED, FEW_TILES] if algorithm == "winograd" else [EVERYDAY, MISSED, LATTICES, GAPS]
     if algorithm == "direct":
-        geometries += [ABREAST, ABREAST_LATTICES, SPREAD]
+        geometries += [ABREAST, ABREAST_LATTICES, ALONG_GROUPS, SPREAD]
     for geometry in geometries:
         with interpreted():
             check(algorithm, geometry, dtype)

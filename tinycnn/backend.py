@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType, TracebackType
@@ -63,7 +62,7 @@ class Kernels:
         """The convolution algorithms that can run here."""
         return tuple(name for name in ALGORITHMS[1:] if hasattr(self, f"conv_{name}"))
 
-    @cached_property
+    @property
     def fuse_relu(self) -> bool:
         """Whether any of them has ``forward_relu``; which one runs is for `fuses_relu` to say."""
         return any(hasattr(getattr(self, f"conv_{name}"), "forward_relu") for name in self.algorithms)

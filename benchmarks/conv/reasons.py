@@ -4,7 +4,7 @@ What each algorithm saves and what it pays is known from how it works, as the fi
 weighs more was measured. So a sentence names the winner's saving and the runner-up's price, and where memory sets the
 limit, that. The figures: products that Winograd's tiles need, and those that lie outside of the image; bytes of the
 column matrix, and for how many operations each of its numbers is used; products that direct convolution computes
-between two rows of outputs.
+between two rows of outputs, where its vectors run along them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinycnn.geometry import ConvGeometry
+from tinycnn.kernels import abreast, along, spread
 from tinycnn.kernels.numpy.winograd_transform import tiling
 from tinycnn.wording import counted, percent, readable_bytes
 
@@ -70,15 +71,16 @@ def _saving(name: str, phase: str, g: ConvGeometry, backend: str) -> str:
     if name == "direct":
         if backend == "numpy":
             return "einsum reads the windows in place, where a matrix would have to be written first"
-        if phase == "backward_weight":
-            return "the image is turned once, and its windows are read in place"
-        return f"the windows are read in place, with {_between(phase, g)} of the products between rows lost"
+        return {
+            "images": "vectors run across images, and the windows are read in place",
+            "rows": "the image and the gradient are read in place, along rows",
+            "channels": f"the windows are read in place, with vectors along the {counted(K, 'channel')} of y",
+            "bands": f"the windows are read in place, with {_between(phase, g)} of the products between rows lost",
+        }[_lanes(phase, g)]
     if backend == "numpy":
         return f"products of matrices by BLAS, {_matrices(phase, g)} for an image"
     if phase == "backward_weight":
-        return (
-            f"vectors run along the {C * g.R * g.S} rows of the column matrix, not the {counted(C, 'channel')} of a tap"
-        )
+        return f"vectors run along the {C * g.R * g.S} rows of the column matrix"
     if phase == "backward_input":
         return "the gradient's rows are multiplied in place, and added to the image while they are in cache"
     return "panels of the column matrix hold outputs alone, and every product counts"
@@ -94,9 +96,13 @@ def _price(name: str, phase: str, g: ConvGeometry, backend: str) -> str:
     if name == "direct":
         if backend == "numpy":
             return "sums in the loops of einsum, without BLAS"
-        if phase == "backward_weight":
-            return f"turns the image, so that vectors run along the {counted(C, 'channel')} of a tap"
-        return f"loses {_between(phase, g)} of the products between rows"
+        return {
+            "images": "turns all it reads, so that vectors run across images",
+            "rows": f"sums up a vector for each of {C * K * g.R * g.S} weights",
+            "channels": f"turns {'y' if phase == 'forward' else 'dy'}, so that vectors run along its "
+            f"{counted(K, 'channel')}",
+            "bands": f"loses {_between(phase, g)} of the products between rows",
+        }[_lanes(phase, g)]
     size = f"{readable_bytes(g.column_bytes())} of column matrix, {g.column_bytes() / (4 * g.N * g.C * g.H * g.W):.1f}"
     does = "adds up" if phase == "backward_input" else "writes" if backend == "numpy" else "copies"
     return f"{does} {size} times the image, a number for {2 * K} operations"
@@ -115,6 +121,15 @@ def _outside(g: ConvGeometry) -> str:
     tile = tiling(g)
     share = 1 - g.P * g.Q / (-(-g.P // tile.m) * -(-g.Q // tile.m) * tile.m**2)
     return f" ({percent(share, 0)} of the tiles outside of the image)" if share else ""
+
+
+def _lanes(phase: str, g: ConvGeometry) -> str:
+    """What lies side by side in the vectors of Numba's direct convolution; "bands" are whole rows of outputs."""
+    if phase == "forward":
+        return "images" if abreast.forward(g) else "channels" if spread.forward(g) else "bands"
+    if phase == "backward_input":
+        return "images" if abreast.backward_input(g) else "bands"
+    return "images" if abreast.backward_weight(g) else "rows" if along.backward_weight(g) else "channels"
 
 
 def _between(phase: str, g: ConvGeometry) -> str:

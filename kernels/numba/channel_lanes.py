@@ -79,5 +79,5 @@ def correlation_in_lanes(g: ConvGeometry, threads: int, width: int) -> Correlati
         panels=-(-b.M // width), panel_rows=width, height=height, width=patch_width, reach_down=1, reach_across=1
     )
     tap = np.add.outer(np.arange(g.R) * g.rows.dilation * patch_width, np.arange(g.S) * g.columns.dilation).reshape(-1)
-    row = np.add.outer(np.arange(b.channels) * height * patch_width, tap).reshape(-1)
+    row = np.add.outer(np.arange(b.channels) * height * patch_width, tap).reshape(-1).astype(np.int64)
     return correlation._replace(bands=bands, record=np.array([bands], BANDS), row=row)

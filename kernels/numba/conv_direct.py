@@ -6,7 +6,7 @@ rows of outputs lie as many cells as the patch is wider than the band; what is c
 written. That waste, (S − 1) / (Q + S − 1) of a band, is direct convolution's price; im2col's is its copying.
 
 backward_weight, and forward where channels fill vectors, broadcast the image's numbers instead, and waste no position:
-see `channel_lane_loops`.
+see `channel_lane_loops`. Of few weights, dw is summed along rows: see `row_lanes`.
 
 Where rows are short and images many, vectors lie across images instead: see `image_lane_loops`, and for what can then
 be done in the same go `lane_pooling_loops`.
@@ -21,8 +21,8 @@ from numba import prange
 
 from tinycnn.arrays import Array
 from tinycnn.geometry import ConvGeometry
-from tinycnn.kernels import abreast, spread
-from tinycnn.kernels.numba import channel_lanes, image_lanes, lane_pooling, launch, one_window
+from tinycnn.kernels import abreast, along, spread
+from tinycnn.kernels.numba import channel_lanes, image_lanes, lane_pooling, launch, one_window, row_lanes
 from tinycnn.kernels.numba.compile import inlined, parallel_kernel
 from tinycnn.kernels.numba.correlation import (
     copy_patch,
@@ -74,6 +74,8 @@ def backward_weight(grad: Array, x: Array, geometry: ConvGeometry) -> Array:
         return one_window.backward_weight(grad, x, geometry)
     if abreast.backward_weight(geometry):
         return image_lanes.backward_weight(grad, x, geometry)
+    if along.backward_weight(geometry):
+        return row_lanes.backward_weight(grad, x, geometry)
     return channel_lanes.backward_weight(grad, x, geometry)
 
 

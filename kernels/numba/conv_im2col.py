@@ -3,9 +3,8 @@
 Written out whole, the column matrix is R·S times the input, and moving it costs more than multiplying it. Here a panel
 of it, DEPTH rows by as many columns as a tile has, is copied out of the band's patch (see `correlation`) into 16 KiB
 (32 with AVX-512) that stay in the nearest cache; then every panel of the weight is multiplied with it. So the matrix is
-never in memory, and no product is wasted: unlike direct convolution, which reads the image in place, a panel holds
-outputs alone. The price is the copying, one number for each 2·K operations; it pays where rows of outputs are short or
-K is large.
+never in memory, and no product is wasted: unlike direct convolution along rows, which reads the image in place, a panel
+holds outputs alone. The price is the copying, one number for each 2·K operations.
 
 backward_input multiplies by the turned weight, which gives the gradient of the columns, a panel of rows (c, r, s) at a
 time, and folds each row back while it is in cache (col2im): it is added where the windows have cell (c, r, s).

@@ -33,7 +33,8 @@ OWN = 1 << 22
 # Rows that lie a multiple of 4 KiB apart share the eight places of a cache's set, so that pieces of few rows are
 # faster; but each piece reads and writes its part of dx, and the more of that there is, the more rows a piece should
 # have. One thread of an AMD EPYC (Zen 4), AlexNet's first layer, by pieces of 8, 16 and 32 rows: 4 images 9.7, 11.7 and
-# 21.7 ms, 16 images 27, 26 and 35, 64 images 165, 112 and 89. VGG-16's, 4 images: 21, 24 and 61, and 53 by BLAS.
+# 21.7 ms, 16 images 27, 26 and 35, 64 images 165, 112 and 89; one image 8.9 by 8 rows, and 6.5 by BLAS. VGG-16's first
+# layer, 4 images: 21, 24 and 61, and 53 by BLAS.
 PIECES = {8: (8, 8192), 24: (16, 4096)}
 LARGEST_PIECE = (32, 2048)
 # Bytes of a weight's gradient that are written past the caches: 67 MB take 2.8 ms so and 3.6 through them, 411 MB 13
@@ -64,7 +65,7 @@ def linear_backward_input(grad: Array, weight: Array) -> Array:
     """dX = dY · W: (…, out), (out, in) -> (…, in)."""
     shape = (*grad.shape[:-1], weight.shape[1])
     rows, columns = math.prod(grad.shape[:-1]), _whole_vectors(weight)
-    if rows == 1 or not _is_large(rows, weight.shape):  # a single image is BLAS's: 6.5 ms, and 8.9 by our loops
+    if rows == 1 or not _is_large(rows, weight.shape):  # one image is BLAS's, see PIECES
         return _multiply(grad, weight, shape)
     grad, dx = contiguous(grad).reshape(rows, -1), zeros((rows, shape[-1]), grad.dtype)
     with team(rows * weight.size, columns * weight.itemsize // VECTOR_BYTES) as threads:

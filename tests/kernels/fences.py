@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinycnn.kernels.numba import channel_lanes, conv_winograd, image_lanes, lane_pooling, launch, pooling
+from tinycnn.kernels.numba import channel_lanes, conv_winograd, image_lanes, lane_pooling, launch, pooling, row_lanes
 
 Array = np.ndarray
 Empty = Callable[[tuple[int, ...], Any], Array]
 
 # that take memory from the workspace
-MODULES = (launch, channel_lanes, image_lanes, lane_pooling, conv_winograd, pooling)
+MODULES = (launch, channel_lanes, image_lanes, row_lanes, lane_pooling, conv_winograd, pooling)
 GUARD = 4096  # bytes on each side
 NAN = 0xFF  # a byte of which all floating-point numbers made are NaN
 PROT_NONE = 0

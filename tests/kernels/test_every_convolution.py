@@ -78,6 +78,9 @@ SPECIAL = {
     # more tiles than winograd takes at a time where they are fewer than kernels; more than kernels, and deep
     "winograd, few tiles in groups": ConvGeometry(Axis(13, 3, 1, 1, 1), Axis(14, 3, 1, 1, 1), 5, 264, 168, 2),
     "winograd, deeper, many tiles": ConvGeometry(Axis(15, 3, 1, 1, 1), Axis(14, 3, 1, 1, 1), 2, 300, 6),
+    # rows of whole vectors, in several bands, of groups, with steps down
+    "along rows": ConvGeometry(Axis(37, 3, 1, 1, 1), Axis(48, 3, 1, 1, 1), 2, 2, 11),
+    "along rows, in groups": ConvGeometry(Axis(9, 3, 2, 2, 0, 2), Axis(18, 2, 1, 0, 0, 2), 3, 4, 10, 2),
     # more output positions than the 1024 of a band, along rows, along columns, and with a rest
     "rows of bands": ConvGeometry(Axis(101, 3, 1, 1, 1), Axis(13, 3, 1, 1, 1), 2, 3, 4),
     "one long row": ConvGeometry(Axis(1, 1), Axis(2500, 5, 1, 2, 2), 2, 2, 3),

@@ -78,7 +78,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             on all layers of AlexNet and VGG-16 that it can run but VGG-16's first, and in backward_weight by 0.95 to
             1.9; with the 1 to 6 channels of VGG-16's first and of LeNet-5's, 0.1 to 1.1. Of 1 to 3 images with 14 rows
             and 4 to 8 with 7, against im2col or direct: faster by 1.2 to 3.6 with 48 to 512 channels, but 0.9 in the
-            forward pass of one with 64 (minima); of one with 7 rows and 512 channels by 1.0 to 1.9.
+            forward pass of one with 64 (3x3, minima); of one with 7 rows and 512 channels by 1.0 to 1.9.
             """,
         ),
         Rule(

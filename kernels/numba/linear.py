@@ -32,9 +32,9 @@ OWN = 1 << 22
 # Rows and columns of the pieces of the weight that backward_input reads, for so many images at most, else the largest.
 # Rows that lie a multiple of 4 KiB apart share the eight places of a cache's set, so that pieces of few rows are
 # faster; but each piece reads and writes its part of dx, and the more of that there is, the more rows a piece should
-# have. One thread of an AMD EPYC (Zen 4), AlexNet's first layer, by pieces of 8, 16 and 32 rows: 4 images 9.7, 11.7 and
-# 21.7 ms, 16 images 27, 26 and 35, 64 images 165, 112 and 89; one image 8.9 by 8 rows, and 6.5 by BLAS. VGG-16's first
-# layer, 4 images: 21, 24 and 61, and 53 by BLAS.
+# have. CPU time of one thread, AMD EPYC (Zen 4), AlexNet's first layer, by pieces of 8, 16 and 32 rows: 4 images 9.7,
+# 11.7 and 21.7 ms, 16 images 27, 26 and 35, 64 images 165, 112 and 89; one image 8.9 by 8 rows, and 6.5 by BLAS.
+# VGG-16's first layer, 4 images: 21, 24 and 61, and 53 by BLAS.
 PIECES = {8: (8, 8192), 24: (16, 4096)}
 LARGEST_PIECE = (32, 2048)
 # Bytes of a weight's gradient that are written past the caches: 67 MB take 2.8 ms so and 3.6 through them, 411 MB 13

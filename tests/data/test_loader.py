@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycnn.data import DataLoader, RandomAffine, Transform
-from tinycnn.data.loader import AHEAD, prefetched
+from tinycnn.data import DATA_SETS, DataLoader, RandomAffine, Transform
+from tinycnn.data.loader import AHEAD, KEPT, PIECE, prefetched, transformed_once
 
 PATIENCE = 20  # seconds; only a test that fails waits for as long
 
@@ -370,3 +370,36 @@ class TestThreads:
         command = [sys.executable, "-c", textwrap.dedent(script)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         assert (result.returncode, result.stderr) == (3, "")
+
+
+@pytest.mark.parametrize("length", [1, 7, PIECE + 3])
+def test_images_transformed_once_are_those_of_each_batch_bit_for_bit(length):
+    images = np.random.default_rng(0).integers(0, 256, (length, 28, 28), np.uint8)
+    transform = DATA_SETS["mnist"].transform((1, 32, 32))
+    ready, left = transformed_once(images, transform)
+    labels = np.arange(length)
+    made = DataLoader(images, labels, 5, shuffle=True, transform=transform)
+    assert left is None
+    for (image, label), (same_image, same_label) in zip(made, DataLoader(ready, labels, 5, shuffle=True), strict=True):
+        np.testing.assert_array_equal(same_image, image, strict=True)
+        np.testing.assert_array_equal(same_label, label)
+
+
+def test_random_changes_are_left_to_the_loader():
+    images, transform = np.zeros((4, 1, 8, 8), np.float32), RandomAffine()
+    assert transformed_once(images, transform) == (images, transform)
+
+
+def test_images_that_would_take_too_much_memory_are_left_to_the_loader(monkeypatch):
+    images, transform = np.zeros((3, 28, 28), np.uint8), DATA_SETS["mnist"].transform((1, 32, 32))
+    size = 3 * 32 * 32 * 4
+    monkeypatch.setattr("tinycnn.data.loader.KEPT", size)
+    assert transformed_once(images, transform)[1] is None
+    monkeypatch.setattr("tinycnn.data.loader.KEPT", size - 1)
+    ready, left = transformed_once(images, transform)
+    assert ready is images
+    assert left is transform
+
+
+def test_mnist_for_lenet5_may_be_transformed_once():
+    assert KEPT >= 60_000 * 32 * 32 * 4

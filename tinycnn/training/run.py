@@ -21,6 +21,7 @@ import numpy as np
 from tinycnn.arrays import Array
 from tinycnn.backend import convolution, load_kernels, require_algorithm, use_algorithm, use_backend
 from tinycnn.data import DataLoader
+from tinycnn.data.loader import transformed_once
 from tinycnn.data.sets import hold_out
 from tinycnn.gpu import allow_tf32
 from tinycnn.inspect.convolutions import convolutions
@@ -283,9 +284,9 @@ class Run:
                 f"validation={recipe.validation} holds out {len(held)} of {len(labels)} images: "
                 f"give it {'less' if len(held) else 'more, or 0'}"
             )
-        transform = recipe.data_set.transform(shape, recipe.augment)
+        ready, transform = transformed_once(images[kept], recipe.data_set.transform(shape, recipe.augment))
         self.train = DataLoader(
-            images[kept], labels[kept], recipe.batch_size, shuffle=True, transform=transform, seed=recipe.seed
+            ready, labels[kept], recipe.batch_size, shuffle=True, transform=transform, seed=recipe.seed
         )
         self.validation = _in_order(images[held], labels[held], recipe) if len(held) else None
         self.test_data = loader_for_test(recipe)  # not looked at before `test`, but had: training may take long
@@ -367,5 +368,5 @@ def loader_for_test(recipe: Recipe) -> DataLoader:
 
 def _in_order(images: Array, labels: Array, recipe: Recipe) -> DataLoader:
     size = max(1, min(EVALUATION_BATCH, EVALUATION_BATCH * 32 * 32 // int(np.prod(recipe.architecture.input_shape))))
-    transform = recipe.data_set.transform(recipe.architecture.input_shape)
-    return DataLoader(images, labels, size, transform=transform)
+    ready, transform = transformed_once(images, recipe.data_set.transform(recipe.architecture.input_shape))
+    return DataLoader(ready, labels, size, transform=transform)

@@ -242,14 +242,24 @@ def _measured(plan: Plan, case: Case, seconds: float, advance: Callable[[float],
 
 
 def _begun(plan: Plan, case: Case, processes: ExitStack) -> Iterator[Entry]:
-    """Start each side, and let it warm up alone; of a peer that cannot, the first of its ways tells that."""
+    """Start each side, and let it warm up alone; of a peer that cannot, the first of its ways tells that.
+
+    One that had to compile starts again with what is on disk now: its memory would be the compiler's too, half of a
+    gigabyte where VGG-16's step takes two and a third.
+    """
     unable: set[str] = set()
     for side, variant, make in _sides(plan, case):
         if side in unable:
             continue
         own = processes.enter_context(ExitStack())
-        asked = own.enter_context(worker(f"{side} {variant}".strip(), make, *case, threads=case.threads))
-        entry = Entry(side, variant, asked, own.close, asked.ask("begin"))
+        start = partial(worker, f"{side} {variant}".strip(), make, *case, threads=case.threads)
+        asked = own.enter_context(start())
+        begun = asked.ask("begin")
+        if begun.get("compiled"):
+            own.close()
+            asked = own.enter_context(start())
+            begun = asked.ask("begin")
+        entry = Entry(side, variant, asked, own.close, begun)
         if "cannot" in entry.begun:
             unable.add(side)
             entry.variant = ""

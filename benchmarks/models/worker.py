@@ -85,8 +85,8 @@ class Side(ABC):
         Returns
         -------
         dict
-            ``logits``, ``seconds`` of a step, and ``start_bytes``, the memory of the process before there was a model;
-            or why the library ``cannot``.
+            ``logits``, ``seconds`` of a step, ``start_bytes``, the memory of the process before there was a model, and
+            whether kernels were ``compiled``; or why the library ``cannot``.
         """
         self.load()
         start = peak_bytes()
@@ -106,7 +106,11 @@ class Side(ABC):
         forget_peak()
         self._seconds = quickest(self.step, WARM_UP, MOST)
         self._steps = max(1, round(TURN / self._seconds))
-        return {"logits": logits, "seconds": self._seconds, "start_bytes": start}
+        return {"logits": logits, "seconds": self._seconds, "start_bytes": start, "compiled": self.compiled()}
+
+    def compiled(self) -> bool:
+        """Whether this process holds what compiling took beside the model."""
+        return False
 
     def turn(self) -> float:
         """Seconds of a step, after a pause in which another process had its turn."""
@@ -121,6 +125,14 @@ class Side(ABC):
 
 class OurModel(Side):
     """tinycnn, on one backend."""
+
+    def compiled(self) -> bool:
+        """See `Side.compiled`."""
+        if self.variant != "numba":
+            return False
+        from tinycnn.kernels.numba.compile import has_compiled
+
+        return has_compiled()
 
     def load(self) -> None:
         """Take the backend and the threads."""

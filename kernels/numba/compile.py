@@ -146,4 +146,10 @@ class _Announcement(event.Listener):
         """Nothing to say."""
 
 
-event.register("numba:compile", _Announcement())
+_ANNOUNCEMENT = _Announcement()
+event.register("numba:compile", _ANNOUNCEMENT)
+
+
+def has_compiled() -> bool:
+    """Whether this process has compiled kernels that were not on disk; the compiler's memory stays with it."""
+    return _ANNOUNCEMENT.said

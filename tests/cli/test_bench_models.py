@@ -420,6 +420,20 @@ def test_a_peer_that_cannot_is_told_once(command, here, monkeypatch):
     assert here[0] == ["the estimate", "numpy", "torch nchw"]
 
 
+def test_a_side_that_compiled_starts_again_so_that_its_memory_is_the_models(command, here, monkeypatch):
+    said = iter([True, False])
+
+    class Compiling(Clock):
+        def begin(self):
+            return super().begin() | {"compiled": next(said)}
+
+    monkeypatch.setattr(lab, "OurModel", Compiling)
+    outcome = command(*WORDS[:-1], 1, "--work", "inference")
+    assert outcome.status == 0, outcome.error
+    assert next(said, None) is None
+    assert here == (["the estimate", "numpy", "numpy"], ["the estimate", "numpy", "numpy"])
+
+
 def test_in_processes_of_their_own(command, monkeypatch):
     for name in ("torch", "onnxruntime"):
         oracle(name)

@@ -44,6 +44,7 @@ def main(*words: str) -> None:
     for kernel in made:
         print("kept in", kernel.stats.cache_path)
         print("found", sum(kernel.stats.cache_hits.values()))
+    print("compiled", compiling.has_compiled())
     for warning in told:
         print(f"{warning.category.__name__}: {warning.message}")
 

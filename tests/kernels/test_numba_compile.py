@@ -32,6 +32,7 @@ def test_a_cold_cache_is_announced_once_and_a_warm_one_not_at_all(tmp_path):
         assert run.stdout.startswith(RIGHT)
     assert cold.stdout.count("found 0") == 2
     assert warm.stdout.count("found 1") == 2
+    assert [run.stdout.count("compiled True") for run in (cold, warm, more)] == [1, 0, 1]
     assert warm.stdout.count(f"kept in {tmp_path}") == 2
 
 

@@ -1,5 +1,6 @@
 """What to test on: Hypothesis strategies for geometries, memory layouts and the data that a seed stands for."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tinycnn.geometry import ConvGeometry, PoolGeometry, conv_geometry, pool_geometry
 
 Array = np.ndarray
+LONG = os.environ.get("TINYCNN_TEST_PROFILE") == "full"  # the long campaign: see .ci/run
 
 LAYOUTS = ("contiguous", "fortran", "channels_last", "strided", "reversed", "read_only", "byte_swapped")
 

@@ -10,16 +10,17 @@ from numpy.lib.stride_tricks import sliding_window_view
 import tinycnn as tc
 import tinycnn.functional as F
 from tests.backends import run
+from tests.cases import LONG
 from tests.inspect.right_cases import OPERATIONS, REGIMES, regime_of, right_case
 from tests.numeric import assert_close
 from tests.oracles import oracle
 from tinycnn.inspect.gradcheck.cases import CASES
 
-EXAMPLES = settings.default.max_examples
-COUNT = 1000 if EXAMPLES >= 1000 else max(3, EXAMPLES // 10)
-"""Of seeds for each operation, by the profile: 1000 for "full", 10 by default, 3 where each takes long."""
+COUNT = 200 if LONG else max(3, settings.default.max_examples // 10)
+"""Of seeds for each operation, by the profile: 200 for "full", 10 by default, 3 where each takes long."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_what_is_right_is_not_called_wrong(operation):
     alarms, inconclusive = [], []

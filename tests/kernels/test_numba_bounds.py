@@ -4,8 +4,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from hypothesis import settings
-
+from tests.cases import LONG
 from tests.kernels.processes import assert_ran
 
 
@@ -25,9 +24,10 @@ def test_an_index_too_far_is_told_in_a_serial_and_in_a_parallel_kernel(tmp_path)
     assert told in beside  # where nothing may be raised, as the error is another thread's
 
 
+@pytest.mark.long
 def test_no_convolution_goes_too_far(tmp_path):
     # Winograd's and all of float64 take minutes to compile with checks: they are in the long profile alone.
-    what = "all" if settings.default.max_examples > 100 else "some"
+    what = "all" if LONG else "some"
     output = output_of(what, tmp_path)
     assert output.endswith("all inside\n")
     assert "IndexError: index" not in output, output[-3000:]

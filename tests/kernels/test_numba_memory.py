@@ -3,7 +3,6 @@
 So they do with vectors of any width that processors have.
 """
 
-import os
 import platform
 import signal
 
@@ -12,6 +11,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from tests.cases import LONG
 from tests.kernels.extremes import EXTREMES
 from tests.kernels.fence_driver import modules
 from tests.kernels.fences import Guarded, memory_from
@@ -50,8 +50,9 @@ def test_the_fence_stops_a_tile_that_reads_one_number_too_many():
     assert "inside\nbeyond\n" in ended.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
-    platform.machine() != "x86_64" or os.environ.get("TINYCNN_TEST_PROFILE") != "full",
+    platform.machine() != "x86_64" or not LONG,
     reason="minutes of compiling, for the full profile on x86-64",
 )
 @pytest.mark.parametrize("width", ["32", "16"])

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
+from tests.cases import LONG
 from tests.learn.submissions import LEAK, World, submissions
 from tests.oracles import REQUIRED, oracle
 from tinycnn.learn import grade as grading
@@ -25,8 +25,7 @@ from tinycnn.learn.grade import grade
 
 oracle("jinja2")
 
-EXAMPLES = settings.default.max_examples
-COUNT = 200 if EXAMPLES >= 1000 else 24
+COUNT = 200 if LONG else 24
 """Of submissions, by the profile: 200 for "full", else as many as are graded in a few seconds."""
 
 SEED = 2026
@@ -91,6 +90,7 @@ def at_home(submission, folder):
     return judge(one, cases, process.answers(one, cases, file), "en")
 
 
+@pytest.mark.long
 @contained
 def test_a_class_is_graded_as_it_deserves_and_nobody_escapes(short, temporary, tmp_path):
     handed_in, outside, marker = tmp_path / "class", tmp_path / "outside", f"tinycnn-marker-{os.getpid()}"

@@ -15,9 +15,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import settings
 
 import tinycnn.tutorials
+from tests.cases import LONG
 from tests.rights import open_folder
 from tinycnn.learn import sandbox, sandbox_landlock
 from tinycnn.learn.sandbox import Limits, Outcome, SandboxError
@@ -613,8 +613,9 @@ exec "$@"
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0 or INSIDE in os.environ, reason="only root can become another")
-@pytest.mark.skipif(settings.default.max_examples < 1000, reason="all of this file twice more: in the long campaign")
+@pytest.mark.skipif(not LONG, reason="all of this file twice more: in the long campaign")
 @pytest.mark.parametrize("user", ["root", "54321"])
 def test_all_that_as(user):
     """Again where anyone can run this Python, with and without root: then Landlock can be tried alone."""

@@ -1,7 +1,6 @@
 """Runs that are killed at any moment, again and again, end as if they had never been disturbed."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,10 @@ from typing import Any
 
 import pytest
 
-KILLS = 200 if os.environ.get("TINYCNN_TEST_PROFILE") == "full" else 15
+from tests.cases import LONG
+
+pytestmark = pytest.mark.long
+KILLS = 200 if LONG else 15
 ROOT = Path(__file__).parents[2]
 
 

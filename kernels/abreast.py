@@ -42,10 +42,20 @@ def tanh_pool(g: ConvGeometry) -> bool:
 
 def fits(g: ConvGeometry) -> bool:
     """Whether there are images for a tile, and what one row of outputs, or of dx, is made of stays in cache."""
-    row, grad_row = g.columns.size + _pads(g.columns), g.W + g.S
-    y = g.C * g.rows.extent * row + g.K * g.Q
-    dx = g.K * g.R * grad_row + g.C * g.W
+    down, across = g.stride
+    y = g.C * _lines(g.rows, down) * across * (g.Q + _spread(g.columns, across)) + g.K * g.Q
+    dx = g.K * _lines(g.rows, 1) * (g.W + _spread(g.columns, 1)) + g.C * g.W
     return g.N >= IMAGES and max(y, dx) <= CELLS * g.groups
+
+
+def _lines(axis: Axis, stride: int) -> int:
+    """Rows of a patch, those between the taps included, that one row of outputs so far apart is made of."""
+    return stride * (1 + _spread(axis, stride))
+
+
+def _spread(axis: Axis, stride: int) -> int:
+    """How many cells of one remainder more than outputs there are."""
+    return (axis.kernel - 1) * axis.dilation // stride
 
 
 def _pads(axis: Axis) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from tinycnn.geometry import ConvGeometry
 
 LANES = 16  # numbers of any vector divide these
-LONG, CHANNELS = 1024, 128  # outputs of a row, and channels of y: with more, a band is a part of a row
+# Outputs of a row, and channels of y: with more, a band would be a part of a row, which row_lanes takes for whole. So
+# LONG is at most POSITIONS and SUMS // CHANNELS of `numba.correlation`.
+LONG, CHANNELS = 1024, 128
 # 16 layers of 1 to 32 channels, 1x1 to 7x7, two threads, against channels as lanes (AMD EPYC, Zen 4): faster by 1.0 to
 # 3.4 with up to 4,000 weights, as fast within 8 % with 4,700 to 18,000.
 WEIGHTS = 1 << 12

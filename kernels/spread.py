@@ -1,7 +1,8 @@
 """Where Numba's direct convolution takes output channels as lanes of vectors (`numba.channel_lane_loops`).
 
-By geometry alone, so that the table of rules can ask as well. Forward's alternative is vectors along rows of outputs,
-backward_weight's, which direct convolution always sums so where no other way is left to it, im2col.
+By geometry alone, so that the table of rules can ask as well. Forward's alternative is vectors along rows of outputs.
+backward_weight's is im2col: direct convolution has no other way but for images or rows as lanes, so it sums dw this way
+where those do not apply, and the rule says only where that is also the fastest.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
 ABREAST = ConvGeometry(Axis(4, 3, 1, 1, 1), Axis(4, 2, 1, 1, 0), 33, 2, 3)
 ABREAST_LATTICES = ConvGeometry(Axis(5, 3, 2, 1, 1), Axis(6, 2, 3, 1, 0, 2), 34, 2, 4, 2)
 MISSED = ConvGeometry(Axis(5, 3, 1, 4, 4), Axis(6, 3, 1, 0, 3), 2, 3, 4)
+LATE_RUNS = ConvGeometry(Axis(16, 3, 1, 1, 1), Axis(28, 3, 1, 1, 1), 1, 2, 33)  # of tiles, that end with a vector
 FEW_TILES = ConvGeometry(Axis(5, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 36, 34, 2)
 
 
@@ -273,9 +274,11 @@ def test_a_bug_planted_in_the_workspace_is_caught(bug: Bug, monkeypatch: pytest.
 @pytest.mark.parametrize("algorithm", ["direct", "im2col", "winograd"])
 def test_the_loops_are_right_as_python_too(algorithm, dtype):
     # Python checks each index, those of multiply_tile's plain twin among them.
-    geometries = [EVERYDAY, MISSED, FEW_TILES] if algorithm == "winograd" else [EVERYDAY, MISSED, LATTICES, GAPS]
-    if algorithm == "direct":
-        geometries += [ABREAST, ABREAST_LATTICES, ALONG_GROUPS, SPREAD]
-    for geometry in geometries:
+    geometries = {
+        "direct": [LATTICES, GAPS, ABREAST, ABREAST_LATTICES, ALONG_GROUPS, SPREAD],
+        "im2col": [LATTICES, GAPS],
+        "winograd": [FEW_TILES, LATE_RUNS],
+    }
+    for geometry in [EVERYDAY, MISSED, *geometries[algorithm]]:
         with interpreted():
             check(algorithm, geometry, dtype)

@@ -245,7 +245,7 @@ def _begun(plan: Plan, case: Case, processes: ExitStack) -> Iterator[Entry]:
     """Start each side, and let it warm up alone; of a peer that cannot, the first of its ways tells that.
 
     One that had to compile starts again with what is on disk now: its memory would be the compiler's too, half of a
-    gigabyte where VGG-16's step takes two and a third.
+    gigabyte where VGG-16's step takes 2.3.
     """
     unable: set[str] = set()
     for side, variant, make in _sides(plan, case):

@@ -19,7 +19,9 @@ would be made for one output, with more products than the definition has; that i
 Plain twin: `tinycnn.kernels.numpy.conv_winograd`, with the formulas' source, but for backward_input: there it is the
 adjoint of forward, whose tiles overlap where they are added to dx. So they could not be shared among threads, dx had to
 be cleared before, and each cell was read and written up to four times: VGG-16's second convolution took 40 ms that way,
-and 29 as a forward of its own, whose rows are transformed before they are dealt. The transforms are in `transform`.
+and 29 as a forward of its own, whose rows are transformed before they are dealt. The transforms are in `transform`, and
+leave out what the matrices' zeros would give: so a NaN or infinite cell makes NaN of all outputs that read it, and of
+some others of their tiles, where the twin makes NaN of all of these.
 """
 
 from __future__ import annotations
@@ -67,7 +69,9 @@ SUMS = 1 << 20  # numbers, of all groups; for more, threads share channels, whic
 PANELS = 2  # of kernels, each with LEAST tiles; or in backward_weight
 COLUMN_PANELS = 4  # of channels that they are paired with: 8 sums of panels, 0.5 MB
 HEIGHT = min(ROWS, tile_columns(np.float64))  # of a panel: a vector of kernels that are transformed holds whole panels
-STAGGER = 32  # numbers between lines that would else lie a multiple of 4 KiB apart, for which a cache has few places
+# Numbers between lines that would else lie a multiple of 4 KiB apart, for which a cache has few places; and room for
+# what `transform_kernels` writes beyond a line, a number less than a tile has columns.
+STAGGER = 32
 
 
 class Layout(NamedTuple):

@@ -36,6 +36,7 @@ from tinycnn.kernels.numba.vectors import copy_row, lanes_of, turn_rows
 # half of both are as fast within 5 % by pass; with half of SUMS, VGG-16 is slower by a tenth where it has 512 channels.
 POSITIONS = 1024  # outputs of a band, at most
 SUMS = 1 << 17  # numbers that a band keeps in cache, at most
+BEYOND = 64  # numbers after the last, which vectors read and tiles ask for: two vectors of float32 hold 32
 PACKED = 8  # panels packed together: what lies side by side in the weight is read at once, along A's rows or columns
 
 
@@ -91,12 +92,12 @@ class Bands(NamedTuple):
     @property
     def positions(self) -> int:
         """Of a band, counted with the cells between its rows, up to a whole number of tiles."""
-        return self.band_rows * self.width + 64
+        return self.band_rows * self.width + BEYOND
 
     @property
     def patch_cells(self) -> int:
         """Of a patch, and what a tile or a vector may read beyond its end."""
-        return self.channels * self.channel_cells + 64
+        return self.channels * self.channel_cells + BEYOND
 
     @property
     def channel_cells(self) -> int:
@@ -241,7 +242,7 @@ def _correlation(
     tap = (lattice * area + corner).reshape(-1)
     row = np.add.outer(np.arange(channels) * rows.reach * columns.reach * area, tap).reshape(-1)
     cell = np.add.outer(np.array(rows.kernel) * g.S, columns.kernel).reshape(-1)
-    row = np.pad(row * abreast, (0, 64), "edge").astype(np.uint64)
+    row = np.pad(row * abreast, (0, BEYOND), "edge").astype(np.uint64)
     return Correlation(bands, np.array([bands], BANDS), row, cell.astype(np.int64), strides)
 
 

@@ -172,7 +172,10 @@ def turn_back(
     b: Any,
     target: Array,
 ) -> None:
-    """Put so many outputs of each channel, from row i on, where they belong in each image of the target."""
+    """Put so many outputs of each channel, from row i on, where they belong in each image of the target.
+
+    Whole vectors of outputs are read, so up to one beyond the last. ``relu`` is for rows that follow each other.
+    """
     _, channels, H, W = target.shape
     width, lanes = tile_width(sums), lanes_of(sums)
     line, least = target.reshape(-1), sums.dtype.type(0 if relu else -np.inf)

@@ -55,7 +55,7 @@ def backward(
     Threads share blocks of images, each of which is one piece of work.
     """
     g, dtype, width = geometry, y.dtype, tile_columns(y.dtype)
-    correlation = forward_correlation(g, 1, width)
+    correlation = forward_correlation(g, 1, width)  # one band an image: `abreast.tanh_pool` lets nothing larger in
     b, (tiles, entry) = correlation.bands, image_lanes.weight_tiles(g.K // g.groups, correlation.bands.length)
     dx = empty(g.input_shape if needs[0] else (0, 0, 0, 0), dtype)
     dw, db = empty(g.weight_shape, dtype), np.empty(g.K, dtype)

@@ -16,6 +16,7 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from numba import config
 
 from tinycnn.arrays import Array
 from tinycnn.kernels.numba import linear_loops
@@ -138,4 +139,4 @@ def _product(a: Array, b: Array, out: Array) -> Array:
 @cache
 def _others() -> ThreadPoolExecutor:
     """The threads beside the one that asks; they live as long as the process."""
-    return ThreadPoolExecutor(max(1, limit() - 1), thread_name_prefix="tinycnn-linear")
+    return ThreadPoolExecutor(max(1, config.NUMBA_NUM_THREADS - 1), thread_name_prefix="tinycnn-linear")

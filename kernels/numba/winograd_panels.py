@@ -50,7 +50,8 @@ def kernel_scratch(p, weight):
 def transform_kernels(weight, p, turned, group, panel, first, count, cells, between, out, out_start, line):
     """G g Gᵀ of a panel's kernels for so many channels, to as many lines as there are points, as `multiply_tile` reads.
 
-    A vector holds the kernels of several channels, as they lie in the lines; the last ones may write a vector beyond.
+    A vector holds the kernels of several channels, as they lie in the lines; the last ones may write nearly two vectors
+    beyond.
     """
     width, rows, size, flat = tile_width(weight), p.k_rows, p.r * p.r, weight.reshape(-1)
     reach = max(size, lanes_of(weight))  # `turn` moves whole vectors: what is beyond a kernel's cells goes beyond them
@@ -107,7 +108,8 @@ def correlate_panels(
     p, factors, products = layouts[0], all_factors[thread], all_products[thread]
     width, lanes, rows, tile_panels = tile_width(weight), lanes_of(weight), p.k_rows, tile_factors.shape[2]
     kernels, kernels_between = kernel_scratch(p, weight)
-    between, cells = np.empty(p.a * p.a * width, weight.dtype), np.empty(p.m * p.m * width, weight.dtype)
+    between = np.empty(p.a * p.a * width, weight.dtype)
+    cells = np.empty(p.m * p.m * width + lanes, weight.dtype)  # `weave` reads whole vectors, from any lane on
     woven, row = np.empty(p.m * lanes, weight.dtype), np.arange(DEPTH) * width
     tiles = p.N * p.T * p.U
     runs, found = np.empty((tile_panels, width, 5), np.int64), np.empty(tile_panels, np.int64)

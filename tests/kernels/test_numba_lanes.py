@@ -1,5 +1,7 @@
 """Images as lanes: what holds of these beyond what holds of every convolution."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,9 @@ pytest.importorskip("numba")
 
 from tests.kernels.truth import DTYPES, Drawn
 from tinycnn.geometry import Axis, ConvGeometry
-from tinycnn.kernels import abreast
+from tinycnn.kernels import abreast, along
 from tinycnn.kernels.numba import conv_direct
+from tinycnn.kernels.numba.correlation import POSITIONS, SUMS, backward_correlations, forward_correlation
 
 LAYER = ConvGeometry(Axis(5, 3), Axis(6, 2), 33, 2, 7)
 PASSES = (abreast.forward, abreast.backward_input, abreast.backward_weight)
@@ -44,3 +47,26 @@ def test_lanes_are_for_many_images_with_short_rows_that_fit_a_cache():
     assert [takes(long) for takes in PASSES] == [False, False, True]
     strided = ConvGeometry(LAYER.rows, Axis(9, 3, 2), 64, 2, 7)
     assert [takes(strided) for takes in PASSES] == [True, False, True]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), list(product((1, 3, 5), (1, 2, 3), (1, 2))))
+def test_what_they_are_taken_for_does_fit_the_cache(kernel, stride, dilation):
+    found = {"forward": 0, "backward_input": 0}
+    for size, C, K in product((12, 45, 60), (8, 30, 60, 120), (8, 60)):
+        axis = Axis(size, kernel, stride, 0, 0, dilation)
+        geometry = ConvGeometry(axis, axis, 64, C, K)
+        made = []
+        if abreast.forward(geometry):
+            made.append(("forward", forward_correlation(geometry, 2, 32).bands))
+        if abreast.backward_input(geometry):
+            (correlation,) = backward_correlations(geometry, 2, 32)
+            made.append(("backward_input", correlation.bands))
+        for what, b in made:
+            assert b.channels * b.channel_cells + b.M * b.band_rows * b.Q <= abreast.CELLS, (what, geometry)
+            found[what] += 1
+    assert found["forward"]
+    assert found["backward_input"] or stride > 1
+
+
+def test_rows_that_are_lanes_are_never_cut():
+    assert min(POSITIONS, SUMS // along.CHANNELS) >= along.LONG

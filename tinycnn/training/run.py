@@ -20,7 +20,7 @@ import numpy as np
 
 from tinycnn.arrays import Array
 from tinycnn.backend import convolution, load_kernels, require_algorithm, use_algorithm, use_backend
-from tinycnn.data import DataLoader
+from tinycnn.data import DataLoader, Transform
 from tinycnn.data.loader import transformed_once
 from tinycnn.data.sets import hold_out
 from tinycnn.gpu import allow_tf32
@@ -288,7 +288,8 @@ class Run:
         self.train = DataLoader(
             ready, labels[kept], recipe.batch_size, shuffle=True, transform=transform, seed=recipe.seed
         )
-        self.validation = _in_order(images[held], labels[held], recipe) if len(held) else None
+        ready, transform = transformed_once(images[held], recipe.data_set.transform(shape))
+        self.validation = _in_order(ready, labels[held], recipe, transform) if len(held) else None
         self.test_data = loader_for_test(recipe)  # not looked at before `test`, but had: training may take long
 
     def _make_folder(self, folder: Path) -> None:
@@ -363,10 +364,9 @@ def _changes(backend: str, surroundings: Mapping[str, Any], new_backend: str) ->
 
 def loader_for_test(recipe: Recipe) -> DataLoader:
     """The test images of a recipe's data set, as its model takes them."""
-    return _in_order(*recipe.data_set.read("test"), recipe)
+    return _in_order(*recipe.data_set.read("test"), recipe, recipe.data_set.transform(recipe.architecture.input_shape))
 
 
-def _in_order(images: Array, labels: Array, recipe: Recipe) -> DataLoader:
+def _in_order(images: Array, labels: Array, recipe: Recipe, transform: Transform | None) -> DataLoader:
     size = max(1, min(EVALUATION_BATCH, EVALUATION_BATCH * 32 * 32 // int(np.prod(recipe.architecture.input_shape))))
-    ready, transform = transformed_once(images, recipe.data_set.transform(recipe.architecture.input_shape))
-    return DataLoader(ready, labels, size, transform=transform)
+    return DataLoader(images, labels, size, transform=transform)

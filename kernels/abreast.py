@@ -49,12 +49,12 @@ def fits(g: ConvGeometry) -> bool:
 
 
 def _lines(axis: Axis, stride: int) -> int:
-    """Rows of a patch, those between the taps included, that one row of outputs so far apart is made of."""
+    """Rows that a patch holds for one row of outputs so far apart: whole lattices, read by a tap or not."""
     return stride * (1 + _spread(axis, stride))
 
 
 def _spread(axis: Axis, stride: int) -> int:
-    """How many cells of one remainder more than outputs there are."""
+    """How many more cells of a lattice the outputs of a row read than there are outputs."""
     return (axis.kernel - 1) * axis.dilation // stride
 
 

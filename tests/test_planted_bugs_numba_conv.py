@@ -28,7 +28,7 @@ NARROW = ConvGeometry(Axis(1, 5, 1, 2, 2), Axis(2, 5, 1, 2, 2), 2, 3, 4)
 ABREAST = ConvGeometry(Axis(4, 3, 1, 1, 1), Axis(4, 2, 1, 1, 0), 33, 2, 3)
 ABREAST_LATTICES = ConvGeometry(Axis(5, 3, 2, 1, 1), Axis(6, 2, 3, 1, 0, 2), 34, 2, 4, 2)
 MISSED = ConvGeometry(Axis(5, 3, 1, 4, 4), Axis(6, 3, 1, 0, 3), 2, 3, 4)
-LATE_RUNS = ConvGeometry(Axis(16, 3, 1, 1, 1), Axis(28, 3, 1, 1, 1), 1, 2, 33)  # of tiles, that end with a vector
+LATE_RUNS = ConvGeometry(Axis(16, 3, 1, 1, 1), Axis(28, 3, 1, 1, 1), 1, 2, 33)  # of tiles, up to the last lane
 FEW_TILES = ConvGeometry(Axis(5, 3, 1, 1, 1), Axis(7, 3, 1, 1, 1), 2, 36, 34, 2)
 
 

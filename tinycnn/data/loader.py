@@ -144,7 +144,7 @@ def prefetched(
 def transformed_once(images: Array, transform: Transform) -> tuple[Array, Transform | None]:
     """Images for a `DataLoader`, and what it is still to do to them: nothing, where that can be done beforehand.
 
-    Which it can where the transform draws no random numbers, and its images take 256 MiB at most. To make LeNet-5's
+    Which it can where the transform draws no random numbers, and these images take 256 MiB at most. To make LeNet-5's
     batches anew in each epoch takes 4 % of a training step with one thread, and with two, which have to share their
     cores with the thread that makes them, 15 %.
 
